@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from refgrad.errors import GradientMismatch
+from refgrad.errors import CaseTimeout, GradientMismatch
 from refgrad.pytest_plugin import COUNT
 from refgrad.testing.cases.case import Case
-from refgrad.testing.judging.verdict import ERROR, Verdict
+from refgrad.testing.judging.verdict import Verdict
 from refgrad.testing.power.audit import Audit
-from refgrad.testing.runs.in_flight import CaseTimeout, CurrentCase
-from refgrad.testing.runs.item import examine, write
+from refgrad.testing.runs.in_flight import CurrentCase
+from refgrad.testing.runs.item import examine, timeout, write
 from refgrad.testing.runs.results import ResultsFile
 from refgrad.testing.runs.scripts import script_of
 
@@ -51,11 +51,10 @@ def failures(
         framework.backend.limit(limit)
     try:
         with current.watched(), current.judging(request.node.name, case):
-            verdicts = examine(case, framework.observe, applicable(*chosen), audit)
+            verdicts = examine(case, framework.observe, applicable(current, *chosen), audit)
     except CaseTimeout:
-        reason = f"time limit: no verdict after {limit} s"
-        verdicts = [Verdict("value", ERROR, reason=reason, repeatable=False)]
-    write(results, case, verdicts, script_of(framework.backend))
+        verdicts = [timeout(limit)]
+    write(results, case, verdicts, script_of(framework.backend, current.limited))
     results.write(*audit.records(), *framework.news())
     current.finished()
     return [v for v in verdicts if v.failed]

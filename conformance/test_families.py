@@ -11,6 +11,7 @@ import pytest
 
 from refgrad import backends
 from refgrad.backends import Backend
+from refgrad.errors import CaseTimeout
 from refgrad.records import News
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.vocabulary import Shared, from_json
@@ -21,7 +22,7 @@ from refgrad.testing.deviations.file import all_of, concerning
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.runs import deviation_evidence
 from refgrad.testing.runs.in_flight import CurrentCase
-from refgrad.testing.runs.item import Item, write
+from refgrad.testing.runs.item import Item, timeout, write
 from refgrad.testing.runs.results import ResultsFile
 from refgrad.testing.runs.scripts import script_of
 
@@ -72,10 +73,11 @@ def entries(backend: str, *files: str) -> list[Deviation]:
 
 
 @functools.cache
-def applicable(backend: str, *files: str) -> list[Deviation]:
+def applicable(current: CurrentCase, backend: str, *files: str) -> list[Deviation]:
     """The recorded disagreements that may excuse a failure under this build of the backend."""
     framework = judged(backend)
-    return deviation_evidence.applicable(entries(backend, *files), framework.backend.build, framework.observe)
+    found = entries(backend, *files)
+    return deviation_evidence.applicable(found, framework.backend.build, framework.observe, current.limited)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -128,9 +130,9 @@ def devices(pytestconfig: pytest.Config) -> frozenset[str]:
 
 
 @pytest.fixture(scope="session")
-def deviations(pytestconfig: pytest.Config) -> list[Deviation]:
+def deviations(pytestconfig: pytest.Config, refgrad_current: CurrentCase) -> list[Deviation]:
     """The recorded disagreements that may excuse a failure under this build."""
-    return applicable(*recorded(pytestconfig))
+    return applicable(refgrad_current, *recorded(pytestconfig))
 
 
 def test_family(
@@ -143,7 +145,7 @@ def test_family(
     refgrad_current: CurrentCase,
 ) -> None:
     """All cases of the item agree."""
-    item, script = conformance_item, script_of(framework.backend)
+    item, script = conformance_item, script_of(framework.backend, refgrad_current.limited)
     draw = family(item.family, among, vocabulary_of(framework.backend, item.dtype, item.device, shared))
     if framework.backend.replaced:
         draw = containing(draw, framework.backend.replaced)
@@ -161,6 +163,8 @@ def test_deviation_still_occurs(
     devices: frozenset[str],
     deviations: list[Deviation],
     refgrad_results: ResultsFile,
+    refgrad_current: CurrentCase,
+    request: pytest.FixtureRequest,
 ) -> None:
     """A recorded disagreement occurs where the record says so. Where the record says nothing, the outcome is news."""
     if among and not among & deviation.ops:
@@ -170,8 +174,13 @@ def test_deviation_still_occurs(
     case, build = Case.load(deviation.case), framework.backend.build
     if case.device != "cpu" and case.device not in devices:
         pytest.skip(f"its evidence is on {case.device}, which is not judged in this run")
-    verdicts = deviation_evidence.judged(deviation, build, framework.observe, deviations)
-    write(refgrad_results, case, verdicts, script_of(framework.backend))
+    try:
+        with refgrad_current.watched(), refgrad_current.judging(request.node.name, case):
+            verdicts = deviation_evidence.judged(deviation, build, framework.observe, deviations)
+    except CaseTimeout:
+        verdicts = [timeout(refgrad_current.limit)]
+    write(refgrad_results, case, verdicts, script_of(framework.backend, refgrad_current.limited))
+    refgrad_current.finished()
     found = deviation_evidence.outcome(deviation, build, verdicts)
     if found.kind:
         refgrad_results.write(News(found.kind, deviation.id, found.text))

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from collections.abc import Sequence
 
 from refgrad import console
 from refgrad.errors import DeviceMissingError, RefgradError, ResultsWriteError
+from refgrad.suite import option_values
 from refgrad.suite.address import add_options, address
 
 AGREE, DISAGREE, USAGE, PROVED_NOTHING = 0, 1, 2, 3
+UNWRITTEN = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EBADF,
+)  # of an output that cannot be written
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code: 0 agree, 1 disagree or error, 2 wrong use, 3 the run proved nothing."""
+    console.open_streams()
+    console.forgive_standard_error()
     console.use_substitutes()
     parser = _parser()
     args = parser.parse_args(argv)
@@ -29,9 +40,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _report_error(f"{error}. {needed}", USAGE)
     except KeyboardInterrupt:
         return _report_error("interrupted", PROVED_NOTHING)
+    except SystemExit as error:  # of a framework: its exit code is no verdict
+        return _report_error(f"ended by {error!r} from outside of refgrad", PROVED_NOTHING)
     except BrokenPipeError:  # such as `refgrad ops | head`
         console.discard_output()
         return DISAGREE
+    except OSError as error:
+        if error.filename is not None:  # such as a name that is too long
+            return _report_error(f"{error.filename}: {error.strerror or error}", PROVED_NOTHING)
+        if error.errno not in UNWRITTEN:
+            raise
+        console.discard_output()
+        return _report_error(f"standard output: cannot be written: {error.strerror}", PROVED_NOTHING)
 
 
 def _report_error(error: object, code: int) -> int:
@@ -72,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     suite.add_argument(
         "--dtype",
         action="append",
-        type=_dtype,
+        type=option_values.dtype,
         metavar="NAME",
         help="float64, float32, tf32, bfloat16, float16, float8_e4m3 or float8_e5m2 (repeatable; default: all that the devices have)",
     )
@@ -83,12 +103,14 @@ def _parser() -> argparse.ArgumentParser:
         help="cpu, cuda, or one that a package registers, with --load (repeatable; default: those that the backend sees)",
     )
     suite.add_argument(
-        "--examples", type=_positive, help="cases for each family, dtype and device (default: by profile)"
+        "--examples",
+        type=option_values.positive,
+        help="cases for each family, dtype and device (default: by profile)",
     )
     suite.add_argument(
         "--for",
         dest="budget",
-        type=_duration,
+        type=option_values.duration,
         metavar="TIME",
         help="judge rounds of cases until this time is spent, such as 90s, 30m or 2h, instead of a number of cases",
     )
@@ -102,13 +124,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     suite.add_argument(
         "--max-failures",
-        type=_positive,
+        type=option_values.positive,
         metavar="N",
         help="begin no further block of cases after N failures; the report is partial",
     )
     suite.add_argument(
         "--seed",
-        type=_seed,
+        type=option_values.seed,
         help="seed of the cases (default: 0; nightly: a new one, which its shards have to share)",
     )
     suite.add_argument(
@@ -118,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     suite.add_argument(
         "--workers",
-        type=_count,
+        type=option_values.count,
         help="processes, also of a GPU (default: one a core, at most 8, and at most one for each GiB of free GPU memory; "
         "0: this one, for a debugger, and what ends it ends the run)",
     )
@@ -131,13 +153,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     suite.add_argument(
         "--time-limit",
-        type=_seconds,
+        type=option_values.seconds,
         metavar="SECONDS",
         help="what one case may take before it counts as an error (default: 60, with --compile 300; 0: any time)",
     )
     suite.add_argument(
         "--out",
-        type=_folder,
+        type=option_values.folder,
         default="reports",
         metavar="DIR",
         help="where report.html and results.jsonl(.gz) land (default: reports)",
@@ -145,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     suite.add_argument(
         "--deviations",
         action="append",
+        type=option_values.file,
         default=[],
         metavar="FILE",
         help="known disagreements beside the built-in ones, as `refgrad accept` writes them (repeatable)",
@@ -176,7 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     report.add_argument(
         "--out",
-        type=_folder,
+        type=option_values.folder,
         help="the HTML file, or a folder for it (default: report.html beside the first results); results.jsonl.gz goes with it",
     )
     _outputs(report)
@@ -228,6 +251,7 @@ def _outputs(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--baseline",
         action="append",
+        type=option_values.file,
         default=[],
         metavar="FILE",
         help="results of an earlier run to compare with (repeatable: its shards)",
@@ -239,8 +263,10 @@ def _outputs(command: argparse.ArgumentParser) -> None:
         choices=("new", "imprecise"),
         help="new: exit with 1 only for failures that the baseline lacks; imprecise: also for lost digits (repeatable)",
     )
-    command.add_argument("--junit", metavar="FILE", help="also write JUnit XML")
-    command.add_argument("--gitlab", metavar="FILE", help="also write GitLab's code quality JSON")
+    command.add_argument("--junit", type=option_values.file, metavar="FILE", help="also write JUnit XML")
+    command.add_argument(
+        "--gitlab", type=option_values.file, metavar="FILE", help="also write GitLab's code quality JSON"
+    )
     command.add_argument(
         "--github",
         action="store_true",
@@ -259,64 +285,6 @@ def _help(parser: argparse.ArgumentParser) -> object:
         return USAGE
 
     return run
-
-
-def _positive(text: str) -> int:
-    return _number(text, 1)
-
-
-def _count(text: str) -> int:
-    return _number(text, 0)
-
-
-def _seed(text: str) -> int:
-    """A seed from 0 to 2^63 - 1: NumPy takes no negative one, and results files hold integers of 64 bits."""
-    if not (text.isdecimal() and len(text) < 20 and int(text) < 2**63):
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 2^63 - 1, got {text[:20]!r}")
-    return int(text)
-
-
-def _number(text: str, least: int) -> int:
-    if not text.isdecimal() or len(text) > 9 or int(text) < least:
-        raise argparse.ArgumentTypeError(f"expected a whole number from {least} on, got {text[:20]!r}")
-    return int(text)
-
-
-def _dtype(text: str) -> str:
-    """The name of a format. The formats are loaded here: help needs no NumPy."""
-    from refgrad.bounds.formats import FORMATS
-
-    if text not in FORMATS:
-        raise argparse.ArgumentTypeError(f"expected one of {', '.join(FORMATS)}, got {text[:20]!r}")
-    return text
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1e6:
-        raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text!r}")
-    return value
-
-
-def _duration(text: str) -> float:
-    """Seconds, from a number with the unit s, m or h."""
-    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
-    try:
-        value = float(text[:-1]) * units[text[-1:]]
-    except (ValueError, KeyError):
-        value = -1.0
-    if not 0 < value < 1e7:
-        raise argparse.ArgumentTypeError(f"expected a time such as 90s, 30m or 2h, got {text[:20]!r}")
-    return value
-
-
-def _folder(text: str) -> str:
-    if not text:
-        raise argparse.ArgumentTypeError("expected the name of a folder, got an empty one")
-    return text
 
 
 def _conformance(args: argparse.Namespace) -> int:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import io
 import os
 import sys
+from typing import Any
 
 # ASCII substitutes of mathematical signs, for terminals that cannot encode them.
 _SUBSTITUTES = {"−": "-", "–": "-", "±": "+-", "…": "~", "·": "|", "∞": "inf", "×": "x", "²": "^2", "\u202f": ",", "≤": "<="}  # fmt: skip
@@ -26,6 +28,46 @@ def use_substitutes() -> None:
         # A stream may be closed, or of a class without reconfigure.
         with contextlib.suppress(AttributeError, ValueError, OSError):
             stream.reconfigure(errors="refgrad.plain")  # type: ignore[union-attr]
+
+
+def open_streams() -> None:
+    """Connect each standard stream that is closed, as by ``2>&-`` or a service manager, to the null device.
+
+    Otherwise the next file that is opened takes its number, and what a library or a worker prints goes into that file.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, number)  # inheritable, also where it is the same number
+            if nowhere == number:
+                os.set_inheritable(number, True)
+            else:
+                os.close(nowhere)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115  as long as the process
+
+
+class _Forgiving(io.FileIO):
+    """A file that takes what it cannot write."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return memoryview(data).nbytes
+
+
+def forgive_standard_error() -> None:
+    """Drop messages that standard error does not take, because its reader has gone or its disk is full. No outcome depends on them."""
+    stream = sys.stderr
+    raw = getattr(getattr(stream, "buffer", None), "raw", getattr(stream, "buffer", None))
+    if (
+        type(stream) is io.TextIOWrapper and type(raw) is io.FileIO
+    ):  # not one that a test or a notebook puts in its place
+        buffered = io.BufferedWriter(_Forgiving(raw.fileno(), "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(buffered, stream.encoding, stream.errors, line_buffering=True)
 
 
 def print_text(text: str) -> str:

@@ -102,3 +102,11 @@ def refuse_tensor(x: Any, what: str) -> None:
 
 
 TENSOR = "a NumPy array is expected. Pass x.detach().numpy(); what torch code computes is judged by refgrad.torch.gradcheck."
+
+
+class CaseTimeout(BaseException):
+    """A case exceeded its time limit. It is a BaseException, so that ``except Exception`` in a framework does not catch it."""
+
+
+# What ends a case from outside. Any other exception of a framework is an answer to the case, also SystemExit and a test tool's skip.
+OUTSIDE = (KeyboardInterrupt, CaseTimeout)

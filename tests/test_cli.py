@@ -18,7 +18,7 @@ import pytest
 
 from conformance.families import FAMILIES
 from refgrad.bounds.formats import FORMATS
-from refgrad.cli import _parser, main
+from refgrad.cli import main
 from refgrad.graph import Graph
 from refgrad.suite.scope import LECTURES, TEXTBOOK
 from refgrad.testing import Case
@@ -39,11 +39,6 @@ def test_the_package_is_the_command() -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("refgrad 0.")
     assert subprocess.run([sys.executable, "-m", "refgrad"], capture_output=True, check=False).returncode == 2
-
-
-@pytest.mark.parametrize(("text", "seconds"), [("90s", 90.0), ("1.5m", 90.0), ("2h", 7200.0)])
-def test_a_time_has_a_unit(text: str, seconds: float) -> None:
-    assert _parser().parse_args(["conformance", "--for", text]).budget == seconds
 
 
 @pytest.mark.parametrize(
@@ -83,6 +78,8 @@ def test_wrong_use_is_exit_code_2(capsys) -> None:
         ("--time-limit", "nan", "expected seconds, 0 or more, got 'nan'"),
         ("--time-limit", "soon", "expected seconds, 0 or more, got 'soon'"),
         ("--out", "", "expected the name of a folder, got an empty one"),
+        ("--junit", "", "expected the name of a file, got an empty one"),
+        ("--baseline", "", "expected the name of a file, got an empty one"),
         ("--for", "2", "expected a time such as 90s, 30m or 2h, got '2'"),
         ("--for", "0s", "expected a time such as 90s, 30m or 2h, got '0s'"),
         ("--for", "1d", "expected a time such as 90s, 30m or 2h, got '1d'"),
@@ -95,6 +92,63 @@ def test_a_value_that_is_none_is_said_in_words(capsys, option: str, value: str, 
         main(["conformance", f"{option}={value}"])
     assert stop.value.code == 2
     assert f"argument {option}: {said}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--load={}", "--replace=softmax={}:f", "--backend={}:Backend"])
+@pytest.mark.parametrize("leaves", ["sys.exit(0)", "pytest.skip('no GPU', allow_module_level=True)"])
+def test_a_module_that_leaves_during_its_import_is_wrong_use(
+    capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, leaves: str
+) -> None:
+    """Its exit code 0 would be that of the run, of which no case was judged."""
+    pytest.importorskip("torch")
+    name = f"leaves_{tmp_path.name.replace('-', '_')}"
+    (tmp_path / f"{name}.py").write_text(f"import sys, pytest\n{leaves}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main(["conformance", option.format(name), "--op", "softmax", "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "SystemExit: 0" in said or "Skipped: no GPU" in said
+    assert name in said
+
+
+def test_an_exit_from_outside_is_no_verdict(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave(_: object) -> int:
+        raise SystemExit(0)
+
+    monkeypatch.setattr("refgrad.cli._ops", leave)
+    assert main(["ops"]) == 3
+    assert "ended by SystemExit(0)" in capsys.readouterr().err
+
+
+def test_a_name_that_is_too_long_is_said(capsys) -> None:
+    pytest.importorskip("torch")
+    options = ["--backend", "tests.suite.faulty_backend:Faulty", "--family", "graphs", "--examples", "1"]
+    assert main(["conformance", *options, "--out", "a" * 300]) == 3
+    assert "File name too long" in capsys.readouterr().err
+
+
+def test_an_empty_shard_is_wrong_use(capsys, tmp_path: Path) -> None:
+    """A pipeline whose variable is not set would run the whole suite on each machine."""
+    options = ["--backend", "tests.suite.faulty_backend:Faulty", "--family", "graphs", "--examples", "1"]
+    assert main(["conformance", *options, "--shard", "", "--out", str(tmp_path)]) == 2
+    assert "a shard is written I/N" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize(("stream", "code"), [("stdout", 3), ("stderr", 0)])
+def test_a_full_disk_behind_a_stream_is_no_traceback(stream: str, code: int) -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: full}
+        done = subprocess.run([sys.executable, "-m", "refgrad", "ops"], **streams, text=True, check=False)
+    assert done.returncode == code
+    assert done.stderr in (None, "refgrad: standard output: cannot be written: No space left on device\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_wrong_use_is_exit_code_2_also_where_nobody_can_be_told() -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        for options in (["repro", "/nowhere"], ["frobnicate"], ["report", "/nowhere"]):
+            one = [sys.executable, "-m", "refgrad", *options]
+            assert subprocess.run(one, stderr=full, check=False).returncode == 2
 
 
 def test_what_no_device_computes_in_is_said(capsys) -> None:

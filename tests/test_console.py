@@ -65,3 +65,31 @@ def test_text_is_shown_and_not_obeyed() -> None:
     hostile = "a\x1b[2J\x07\x9b\u202eb\tc\r\n::error::x\u2028y\ud800"
     assert console.printable(hostile) == "a [2J   b c\n::error::x\ny "
     assert console.printable_line(hostile) == "a [2J   b c ::error::x y "
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell of Windows closes no stream")
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 2), (0, 1, 2)])
+def test_a_closed_stream_is_the_null_device_here_and_in_children(
+    tmp_path: Path, closed: tuple[int, ...]
+) -> None:
+    """Without this the first file of a run would take the number of the stream, and children would find it closed."""
+    told = tmp_path / "told"
+    children = "import os, subprocess, sys; [os.fstat(k) for k in range(3)]"
+    code = (
+        "import os, subprocess, sys; from refgrad import console; console.open_streams(); "
+        "null = os.stat(os.devnull).st_rdev; "
+        "found = [k for k in range(3) if os.fstat(k).st_rdev == null]; "
+        "print('x', flush=True); print('x', file=sys.stderr, flush=True); "
+        f"ended = subprocess.run([sys.executable, '-c', {children!r}]).returncode; "
+        f"open({str(told)!r}, 'w').write(repr((found, ended, None in (sys.stdin, sys.stdout, sys.stderr))))"
+    )
+
+    def close() -> None:
+        for number in closed:
+            os.close(number)
+
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    one = [sys.executable, "-c", code]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.Popen(one, env=env, preexec_fn=close, **streams).communicate()  # noqa: PLW1509  no threads here
+    assert told.read_text() == repr((list(closed), 0, False))

@@ -19,6 +19,8 @@ from refgrad.errors import WorkerError, WorkerLateError
 
 TOLD = 40  # last lines of a worker's standard error that are kept for messages
 LAST_WORDS = 2.0  # seconds to wait for the rest of the standard error of a process that has ended
+# Settings that belong to this interpreter: the worker may have another, is no session at a prompt, and its warnings are no errors.
+OF_THIS_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONWARNINGS", "PYTHONINSPECT")
 _END: Final = None  # of the worker's output, and of the messages to it
 
 
@@ -48,8 +50,12 @@ class Process:
         self.kill()
         self._requests, self._lines = queue.SimpleQueue(), queue.SimpleQueue()
         self._log = collections.deque(maxlen=TOLD)
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", compiled.VARIABLE: compiled.folder()}
-        environment.pop("PYTHONPATH", None)  # it belongs to this interpreter, the worker may have another
+        environment = {k: v for k, v in os.environ.items() if k not in OF_THIS_PYTHON}
+        environment |= {
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONIOENCODING": "utf-8",
+            compiled.VARIABLE: compiled.folder(),
+        }
         try:
             self._running = subprocess.Popen(  # noqa: S603 - the user's command
                 self.command,

@@ -16,7 +16,7 @@ from refgrad.backends.contract import Backend
 from refgrad.backends.settings import split
 from refgrad.backends.shipped import SHIPPED, command, interpreter, variable, version
 from refgrad.backends.worker import WorkerBackend
-from refgrad.errors import ArgumentError, WorkerError
+from refgrad.errors import ArgumentError, RefgradError, WorkerError
 
 ENTRY_POINTS = "refgrad.backends"  # the group of entry points by which a package provides backends
 BUILT_IN = {
@@ -82,6 +82,12 @@ def _attribute(name: str, where: str) -> Any:
         ) from error
     except AttributeError as error:
         raise ArgumentError(f"backend {name!r}: module {module!r} has no attribute {attribute!r}") from error
+    except (RefgradError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # the module's own code ran, which may call sys.exit
+        raise ArgumentError(
+            f"backend {name!r}: the import of {module!r} raised {type(error).__name__}: {error}"
+        ) from error
 
 
 def installed(name: str) -> tuple[str, str]:

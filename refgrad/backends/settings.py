@@ -64,7 +64,9 @@ def imported(modules: Iterable[str]) -> None:
             raise ArgumentError(
                 f"--load {name}: there is no module {error.name!r}; Python finds a file of your own where PYTHONPATH names its folder"
             ) from error
-        except Exception as error:  # the module's own code ran
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # the module's own code ran, which may call sys.exit
             raise ArgumentError(
                 f"--load {name}: its import raised {type(error).__name__}: {error}"
             ) from error

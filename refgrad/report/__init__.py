@@ -9,7 +9,7 @@ from refgrad.report.analysis.baseline import BaselineComparison, compare_with_ba
 from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.verdict import exit_code
 from refgrad.report.page.html import render, write
-from refgrad.report.publish import Outputs, publish
+from refgrad.report.publish import Outputs, print_last, publish
 from refgrad.report.publish_backends import outputs_by_backend, publish_backends, publish_comparison
 from refgrad.report.storage.files import folder_names, write_results
 from refgrad.report.storage.load import ended, header_of, load
@@ -29,6 +29,7 @@ __all__ = [
     "merge",
     "merge_by_backend",
     "outputs_by_backend",
+    "print_last",
     "publish",
     "publish_backends",
     "publish_comparison",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from refgrad.console import print_text
+from refgrad.console import print_text, printable_line
 from refgrad.errors import ArgumentError
 from refgrad.report.analysis.baseline import compare_with_baseline
 from refgrad.report.analysis.policy import counted_failures, fail_on_values
@@ -129,6 +129,11 @@ def _without_workflow_commands(text: str) -> str:
     """Text in which GitHub does not interpret workflow commands: it contains names and messages from results."""
     token = secrets.token_hex(16)
     return f"::stop-commands::{token}\n{text}\n::{token}::"
+
+
+def print_last(line: str, code: int) -> int:
+    """Print the last line of a run. Returns the exit code, which is not 0 where the line cannot be printed."""
+    return code if print_or_report(printable_line(line)) else code or FAIL
 
 
 def print_or_report(text: str) -> bool:

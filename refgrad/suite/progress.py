@@ -95,9 +95,9 @@ class Progress:
         self._show()
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Keep the reason of a failed collection; equal reasons of several workers count once."""
+        """Keep the reason of a failed or skipped collection, of which no test runs; equal reasons of several workers count once."""
         found = (str(report.nodeid), str(report.longrepr)[-2000:])
-        if report.failed and found not in self.lost:
+        if not report.passed and found not in self.lost:
             self.lost.append(found)
 
     @pytest.hookimpl(optionalhook=True)

@@ -15,6 +15,7 @@ from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import DISAGREE, ERROR, UNSUPPORTED
 
+PROVED_NOTHING = 3  # the exit code of a case of which no element was compared
 _LISTED = 6  # ids that a message names
 
 
@@ -76,6 +77,8 @@ def repro(
     verdicts = examine(case, observe, entries)
     links = {d.id: d.link for d in entries}
     code = 1 if any(v.status in (DISAGREE, ERROR) for v in verdicts) else 0
+    if not code and not any(v.elements for v in verdicts):
+        code = PROVED_NOTHING
     if script:
         failing = [v for v in verdicts if v.status in (DISAGREE, ERROR)]
         text = next((t for v in failing if (t := script_of(framework)(case, v))), "")

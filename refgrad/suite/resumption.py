@@ -22,6 +22,8 @@ _EQUAL = {
     "left_out": "--backend",
 }  # fmt: skip
 
+_LISTED = 6  # values of a list, or differences of two, that a message tells
+
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
@@ -121,13 +123,26 @@ def check_same(earlier: Header, now: Header) -> None:
         before, after = getattr(earlier, name), getattr(now, name)
         if before != after:
             raise ArgumentError(
-                f"--resume: the interrupted run has {name} {_words(before)}, this command {_words(after)} ({option}): repeat the "
-                f"command of that run ({' '.join(earlier.command)}), or leave --resume out to begin anew"
+                f"--resume: the interrupted run has {_words(name, before, after)}, this command {_words('', after, before)} ({option}): "
+                f"repeat the command of that run ({' '.join(earlier.command)}), or leave --resume out to begin anew"
             )
 
 
-def _words(value: object) -> str:
-    return repr(value if isinstance(value, str) else list(value) if isinstance(value, tuple) else value)
+def _words(name: str, value: object, other: object) -> str:
+    """A value beside another one, after its name. Of long lists, such as the deviations, only the first differences are told."""
+    if not isinstance(value, tuple) or len(value) <= _LISTED:
+        told = repr(list(value) if isinstance(value, tuple) else value)
+        return f"{name} {told}".lstrip()
+    others = other if isinstance(other, tuple) else ()
+    apart = [item for item in value if item not in others]
+    names = [str(item[0] if isinstance(item, tuple) else item) for item in apart]
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    told = (
+        f"{', '.join(names[:_LISTED])}{more}, which the other lacks"
+        if names
+        else "nothing that the other lacks"
+    )
+    return f"{len(value)} {name}, among them {told}" if name else f"{len(value)}, among them {told}"
 
 
 def prepare(path: Path, run: Interrupted) -> None:

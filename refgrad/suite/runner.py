@@ -77,8 +77,7 @@ def _run_one(path: Path, plan: _Planned, outputs: Outputs) -> tuple[Run, int] | 
             )
             print(f"refgrad: interrupted{where}", file=sys.stderr)
             return None
-        print(console.printable_line(summary_line(found, code, outputs.page)))
-        return found, code
+        return found, report.print_last(summary_line(found, code, outputs.page), code)
 
 
 def _run_several(args: argparse.Namespace, found: Sequence[Backend]) -> int:
@@ -117,8 +116,7 @@ def _run_several(args: argparse.Namespace, found: Sequence[Backend]) -> int:
     if not runs:
         return PROVED_NOTHING
     code = report.publish_comparison(runs, codes, out / "report.html")
-    print(console.printable_line(comparison_line(runs, codes, code, out / "report.html")))
-    return code
+    return report.print_last(comparison_line(runs, codes, code, out / "report.html"), code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +271,7 @@ def _conclude(
     died = {name for name, _ in progress.lost}
     records: list[Record] = []
     for case in in_flight.unfinished_cases(results.path):
-        failed = case.overdue or name_of_test(case.item) in died
+        failed = case.overdue or bool(died & {case.item, name_of_test(case.item)})
         records += crash_records(case, backend.address) if failed else [running_record(case)]
     records += [Crash("", name, why) for name, why in progress.lost]
     if status in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.INTERNAL_ERROR):

@@ -127,7 +127,7 @@ def scope(args: argparse.Namespace, backend: Backend, shared: Shared | None = No
     ops = list(dict.fromkeys(args.op or ()))
     families = _families(args.family, ops, backend)
     ops = ops or [op for op in sorted(backend.replaced) if op in _generated().SINGLE]
-    shard = Shard.read(args.shard) if args.shard else None
+    shard = None if args.shard is None else Shard.read(args.shard)
     missing = {name: why for name in args.require_device or () if (why := backend.missing(name))}
     devices = args.device or backend.devices()
     devices = list(dict.fromkeys([*devices, *(d for d in args.require_device or () if d not in missing)]))

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from refgrad.records import FinishedItem
+from refgrad.suite.processes import MOST
 from refgrad.suite.scope import FIXED, LECTURES, TEXTBOOK, Scope, location
 from refgrad.suite.selection import Failures
 from refgrad.testing.cases.vocabulary import Shared, to_json
@@ -157,13 +158,15 @@ def _pytest(arguments: Sequence[str], progress: Progress) -> int:
 
 @contextlib.contextmanager
 def _no_other_plugins() -> Iterator[None]:
-    """Exclude installed pytest plugins and PYTEST_ADDOPTS from the run, because they could change it or deselect items.
+    """Exclude other pytest plugins and PYTEST_ADDOPTS from the run, because they could change it or deselect items.
 
-    The plugin of refgrad is passed by -p. REFGRAD_PYTEST_ADDOPTS replaces PYTEST_ADDOPTS; the tests use it to shorten runs.
+    The plugin of refgrad is passed by -p. REFGRAD_PYTEST_ADDOPTS and REFGRAD_PYTEST_PLUGINS replace the variables of pytest; the tests use
+    them to shorten runs and to break workers.
     """
     settings = {
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTEST_ADDOPTS": os.environ.get("REFGRAD_PYTEST_ADDOPTS", ""),
+        "PYTEST_PLUGINS": os.environ.get("REFGRAD_PYTEST_PLUGINS", ""),
     }
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
@@ -227,7 +230,9 @@ def _arguments(path: Path, wanted: Scope, parts: Sequence[str]) -> list[str]:
         *[f"--refgrad-{name}={value}" for name, values in options.items() for value in values],
     ]
     if wanted.workers:  # also for one worker, so that its crash does not end the run
-        arguments += ["-p", "xdist.plugin", "-n", str(wanted.workers), "--max-worker-restart=100"]
+        of_use = max(MOST, len(wanted.cases)) if SINGLE_CASES[0] not in parts else wanted.workers
+        number = min(wanted.workers, of_use)  # a process without a block of cases would start for nothing
+        arguments += ["-p", "xdist.plugin", "-n", str(number), "--max-worker-restart=100"]
         arguments += [
             "--maxschedchunk=1"
         ]  # a worker holds one item and the next, so that long items at the beginning are shared out

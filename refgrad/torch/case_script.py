@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from refgrad.bounds.formats import format_of
+from refgrad.errors import OUTSIDE
 from refgrad.modes import (
     AGREEMENT,
     FORWARD,
@@ -59,7 +60,7 @@ raise SystemExit(int(wrong))
 """
 _RAISING = """\
 try:
-{calls}except Exception as error:
+{calls}except BaseException as error:
     print(f"{{type(error).__name__}}: {{error}}")
     raise SystemExit(1) from None
 print("nothing was raised")
@@ -92,7 +93,9 @@ def script(
                 if verdict.status == ERROR
                 else written(case, verdict, recording, replaced)
             )
-        except Exception as error:  # noqa: BLE001 - the script that runs refgrad names the reason
+        except OUTSIDE:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the script that runs refgrad names the reason
             why = f"{type(error).__name__}: {error}"
             continue
         if _exit_code(text) == 1:
@@ -121,7 +124,9 @@ def _exit_code(text: str) -> int | None:
             exec(compile(text, "script", "exec"), {"__name__": "__main__"})  # noqa: S102 - our own text, all names and numbers in it are quoted
         except SystemExit as end:
             return end.code if isinstance(end.code, int) else None
-        except Exception:  # noqa: BLE001 - see above
+        except OUTSIDE:
+            raise
+        except BaseException:  # noqa: BLE001 - see above
             return None
     return 0
 
@@ -189,7 +194,9 @@ def _raising(case: Case, mode: str, recording: Recording, replaced: Mapping[str,
         ]
     except UnwritableError:
         raise
-    except Exception:  # noqa: BLE001 - the script shows this exception: its call is the last line
+    except OUTSIDE:
+        raise
+    except BaseException:  # noqa: BLE001 - the script shows this exception: its call is the last line
         returned = ["return None, None"]
     # The other modes are compared with plain reverse mode. The agreement of modes is an error where that raises.
     reverse = mode in (REVERSE, REVERSE_END_TO_END, AGREEMENT)

@@ -17,7 +17,7 @@ from torch._dynamo.exc import Unsupported
 from refgrad.backends.settings import NO_SETTINGS, Settings
 from refgrad.bounds.formats import format_of
 from refgrad.bounds.profiles import Profile
-from refgrad.errors import ArgumentError
+from refgrad.errors import OUTSIDE, ArgumentError
 from refgrad.modes import FORWARD, FORWARD_END_TO_END, REVERSE, REVERSE_END_TO_END, VALUE
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.observation import NoAnswer, Observation
@@ -127,7 +127,9 @@ class _Compiled:
         try:
             self.f = program_of(self.case, self.backend.replacements)
             y = self.value(seen)
-        except Exception as error:  # noqa: BLE001 - every exception of a framework is recorded
+        except OUTSIDE:
+            raise
+        except BaseException as error:  # noqa: BLE001 - every exception of a framework is recorded
             seen.unavailable[VALUE] = _no_answer(error)
             return seen
         inputs = {self.case.graph.inputs[name]: self.program.leaves[name] for name in self.names}
@@ -137,7 +139,9 @@ class _Compiled:
                 continue
             try:
                 keep(seen, part, ask(y))
-            except Exception as error:  # noqa: BLE001 - see above
+            except OUTSIDE:
+                raise
+            except BaseException as error:  # noqa: BLE001 - see above
                 seen.unavailable[mode] = _no_answer(error)
                 keep(seen, part, nothing)
         return seen

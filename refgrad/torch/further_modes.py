@@ -14,6 +14,7 @@ from torch import Tensor
 
 from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import format_of
+from refgrad.errors import OUTSIDE
 from refgrad.modes import (
     AGREEMENT,
     FORWARD,
@@ -169,6 +170,8 @@ def _answered(q: _Program, call: Call, seen: ModeAnswers, mode: str) -> list[Pla
     q.program.at = -1
     try:
         return [as_array_or_none(t) for t in call(q)]
-    except Exception as error:  # noqa: BLE001 - the other modes are evaluated all the same
+    except OUTSIDE:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the other modes are evaluated all the same
         seen.unavailable[mode] = no_answer(error, raising_node(q.program))
         return None

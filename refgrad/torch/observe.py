@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from refgrad.bounds.formats import format_of
+from refgrad.errors import OUTSIDE
 from refgrad.modes import FORWARD, REVERSE, VALUE
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.observation import Observation
@@ -38,14 +39,18 @@ def observe(case: Case, namespaces: Namespaces = TORCH) -> Observation:
     try:
         values = program.run(program.leaves)
         keep(seen, "values", values)
-    except Exception as error:  # noqa: BLE001 - every exception of a framework is recorded
+    except OUTSIDE:
+        raise
+    except BaseException as error:  # noqa: BLE001 - every exception of a framework is recorded
         seen.unavailable[VALUE] = no_answer(error, program.at)
         return seen
     for part, mode, ask in (("cotangents", REVERSE, _reverse), ("tangents", FORWARD, _forward)):
         try:
             keep(seen, part, ask(case, program, values))
             seen.parts = {place: as_array(t) for place, t in program.parts.items() if t is not None}
-        except Exception as error:  # noqa: BLE001 - see above
+        except OUTSIDE:
+            raise
+        except BaseException as error:  # noqa: BLE001 - see above
             seen.unavailable[mode] = no_answer(error, raising_node(program))
             keep(seen, part, nothing)
     if any(_differ(a, b) for a, b in zip(program.primals, values, strict=False)):

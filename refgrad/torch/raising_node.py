@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from refgrad.errors import OUTSIDE
 from refgrad.torch.program import Program
 
 
@@ -25,11 +26,12 @@ def raising_node(program: Program) -> int:
         if k not in bars:
             continue
         try:
-            sent = _sent(program, k, values, bars[k])
-        except Exception:  # noqa: BLE001 - the backward of this node raises
+            for j, x_bar in _sent(program, k, values, bars[k]):
+                bars[j] = x_bar if j not in bars else bars[j] + x_bar
+        except OUTSIDE:
+            raise
+        except BaseException:  # noqa: BLE001 - the backward of this node raises, or its gradient fits no other
             return k
-        for j, x_bar in sent:
-            bars[j] = x_bar if j not in bars else bars[j] + x_bar
     return -1
 
 

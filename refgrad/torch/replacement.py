@@ -109,7 +109,9 @@ def _imported(text: str, module: str, name: str) -> Callable[..., Any]:
         raise ArgumentError(
             f"--replace {text}: there is no module {error.name!r}; Python finds a file of your own where PYTHONPATH names its folder"
         ) from error
-    except Exception as error:  # the module's own code ran
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the module's own code ran, which may call sys.exit
         raise ArgumentError(f"--replace {text}: its import raised {type(error).__name__}: {error}") from error
     for part in name.split("."):
         if not hasattr(found, part):

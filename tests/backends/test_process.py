@@ -124,6 +124,32 @@ def test_a_fault_costs_one_case_and_is_named(
     assert found[1].reason.startswith(words)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PYTHONIOENCODING", "utf-16"),
+        ("PYTHONWARNINGS", "error"),
+        ("PYTHONINSPECT", "1"),
+        ("PYTHONSAFEPATH", "1"),
+        ("PYTHONHOME", "/nowhere"),
+    ],
+)
+def test_settings_of_this_python_do_not_reach_a_worker(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    """Warnings as errors made cases of the template fail; another encoding made every message unreadable."""
+    monkeypatch.setenv(variable, value)
+    backend = WorkerBackend([sys.executable, str(TEMPLATE)])
+    x = np.array([0.0, 1e38], "float32")
+    case = Case(
+        "made", Graph.record(lambda x: x * x * x, x), {"x": x}, {"x": x}, x, "float32"
+    )  # it overflows
+    found = examine(case, backend.judged)
+    backend.process.kill()
+    assert not [v.reason for v in found if v.failed]
+    assert len(found) >= 3
+
+
 def test_a_late_case_is_not_run_again(faulty: Callable[[str], WorkerBackend]) -> None:
     backend = faulty("hangs")
     found = [examine(sine(), backend.judged)[0] for _ in range(2)]

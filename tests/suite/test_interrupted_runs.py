@@ -82,7 +82,7 @@ def test_workers_that_cannot_start_end_the_run_and_say_why(tmp_path: Path) -> No
     (tmp_path / "broken.py").write_text(
         "import os\nif os.environ.get('PYTEST_XDIST_WORKER'): raise ImportError('no libcuda')\n"
     )
-    env = environment(tmp_path) | {"PYTEST_PLUGINS": "broken"}
+    env = environment(tmp_path) | {"REFGRAD_PYTEST_PLUGINS": "broken"}
     env.pop("PYTEST_XDIST_WORKER", None)  # that of the worker in which this test may run
     one = command(tmp_path / "out", "--workers", "1")
     done = subprocess.run(one, env=env, capture_output=True, text=True, timeout=900, check=False)
@@ -167,7 +167,7 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_judged(tmp_path: Path) -> N
         "None\nimport resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (48_000, resource.RLIM_INFINITY))\n"
     )
     (tmp_path / "full.py").write_text(limit)
-    env = environment(tmp_path) | {"PYTEST_PLUGINS": "full"}
+    env = environment(tmp_path) | {"REFGRAD_PYTEST_PLUGINS": "full"}
     out = tmp_path / "out"
     out.mkdir()
     (out / "report.html").write_text("the older report")

@@ -135,7 +135,8 @@ def test_what_a_worker_died_over_and_what_cannot_be_collected_is_kept(tmp_path: 
     for report in (words, dead):
         shown.pytest_runtest_logreport(report)
     for _ in range(8):  # of every worker
-        shown.pytest_collectreport(SimpleNamespace(nodeid="f.py", failed=True, longrepr="no such module"))
+        shown.pytest_collectreport(SimpleNamespace(nodeid="f.py", passed=False, longrepr="no such module"))
+        shown.pytest_collectreport(SimpleNamespace(nodeid="g.py", passed=True, longrepr=None))
     assert shown.lost == [("b", "crashed while running 'b'"), ("f.py", "no such module")]
 
 

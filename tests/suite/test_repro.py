@@ -127,7 +127,7 @@ def test_nothing_is_due_of_a_constant_output(tmp_path: Path, capsys) -> None:
     graph = Graph()
     graph.input("x")
     graph.output(graph.constant(np.ones(2)))
-    assert main(["repro", written(tmp_path, of(graph, np.ones(2)))]) == 0
+    assert main(["repro", written(tmp_path, of(graph, np.ones(2)))]) == 3
     assert "forward end to end: undecided" in capsys.readouterr().out
 
 
@@ -153,6 +153,13 @@ def test_a_mode_that_raises_fails_and_the_nodes_are_shown(tmp_path: Path, capsys
     assert "reverse: error, 0 elements compared, IndexError: out of reach" in out
     assert "forward: agree, 2 elements compared" in out
     assert "node 1  tanh of 0  [2]" in out
+
+
+def test_a_case_of_which_nothing_is_compared_proves_nothing(tmp_path: Path, capsys) -> None:
+    x = np.zeros(0)
+    empty = Case("graphs", Graph.record(np.tanh, x), {"x": x}, {"x": x}, x, "float64")
+    assert main(["repro", written(tmp_path, empty)]) == 3
+    assert "value: undecided, 0 elements compared" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("words", "code"), [("heaviside", 0), ("tanh", 1)])

@@ -159,3 +159,17 @@ def test_another_command_is_refused(field: str, value: object, said: str) -> Non
     check_same(HEAD, replace(HEAD, started="later", workers="5"))
     with pytest.raises(ArgumentError, match=said):
         check_same(HEAD, replace(HEAD, **{field: value}))  # type: ignore[arg-type]
+
+
+def test_of_long_lists_the_differences_are_told_alone() -> None:
+    """A run has 200 deviations, each with its reason: all of them twice filled the terminal."""
+    from dataclasses import replace
+
+    many = tuple((f"entry-{k}", "because " * 20, "docs") for k in range(200))
+    with pytest.raises(ArgumentError) as raised:
+        check_same(replace(HEAD, deviations=many), replace(HEAD, deviations=(*many[:-1], ("mine", "m", "l"))))
+    said = str(raised.value)
+    assert "entry-199" in said
+    assert "mine" in said
+    assert "entry-7" not in said
+    assert len(said) < 500

@@ -9,14 +9,24 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from refgrad.graph import Graph
+from refgrad.records import Header
 from refgrad.report.analysis.items import judged_cases
 from refgrad.report.storage.details import each_result
 from refgrad.report.storage.load import load
+from refgrad.suite.progress import Progress
+from refgrad.suite.runner import _conclude
+from refgrad.testing import Case, Observation
 from refgrad.testing.runs.folder_lock import locked
+from refgrad.testing.runs.in_flight import CurrentCase
+from refgrad.testing.runs.results import ResultsFile
+from tests.suite.faulty_backend import Faulty
 from tests.whole_runs import conformance
 
 pytest.importorskip("torch")
@@ -59,7 +69,7 @@ def test_workers_and_shards_change_nothing(
     assert sum('"type":"textbook"' in line for line in lines_of(whole)) == 3
     assert sum(line.startswith('{"type":"measured"') for line in whole.read_text().splitlines()) == 2
     with monkeypatch.context() as of_workers:
-        of_workers.setenv("PYTEST_PLUGINS", "tests.suite.small_matrices")
+        of_workers.setenv("REFGRAD_PYTEST_PLUGINS", "tests.suite.small_matrices")
         runs = {"two": [judged("two", "--workers", "2")]}
     for n in (1, 2, 4):
         runs[f"{n} shards"] = [
@@ -237,3 +247,83 @@ def test_a_skipped_item_has_come_to_its_end(tmp_path: Path) -> None:
     [item] = [line for line in lines if line["type"] == "item"]
     assert item["item"] == "test_nothing"
     assert item["seconds"] >= 0
+
+
+class Hanging(Faulty):
+    """Hangs on a case of another family than the suite draws: on the evidence of a record."""
+
+    def observe(self, case: Case) -> Observation:
+        while case.family == "recorded":
+            time.sleep(0.01)
+        return super().observe(case)
+
+
+class Skipping(Faulty):
+    """Skips, as a test does that finds no device: in a block of cases, or before there is one."""
+
+    at = "settle"
+
+    def settle(self) -> None:
+        if Skipping.at == "settle":
+            pytest.skip("no such device here")
+
+    def limit(self, seconds: float) -> None:
+        if Skipping.at == "block":
+            pytest.skip("no such device here")
+
+
+def test_evidence_that_hangs_ends_as_an_error_and_the_run_ends(tmp_path: Path) -> None:
+    """A kernel may hang in the evidence of a recorded disagreement, which is no case of a family."""
+    x = np.array([0.5, 1.0])
+    case = Case("recorded", Graph.record(np.exp, x), {"x": x}, {"x": x}, x, "float64")
+    (tmp_path / "case.json").write_text(case.to_json())
+    (tmp_path / "known.toml").write_text(
+        '[[deviation]]\nid = "exp"\nops = ["exp"]\ngot = ["nan"]\nmodes = ["reverse"]\ndtypes = ["float64"]\ndevices = ["cpu"]\n'
+        'seen = ["1", "9"]\nreason = "r"\nlink = "l"\ncase = "case.json"\nbackend = "toy"\n'
+    )
+    scope = ["--backend", f"{__name__}:Hanging", "--family", "graphs", "--examples", "5", "--workers", "0"]
+    known = ["--deviations", str(tmp_path / "known.toml"), "--time-limit", "0.3"]
+    done = conformance(tmp_path / "out", *scope, *known, items="-k still_occurs")
+    assert done.code == 1, done.stdout + done.stderr
+    [late] = done.lines("result")
+    assert (late["id"], late["reason"]) == (case.id, "time limit: no verdict after 0.3 s")
+    assert done.lines("end")
+
+
+@pytest.mark.parametrize(
+    ("item", "test"),
+    [
+        ("graphs-float64-cpu-0", "test_family[graphs-float64-cpu-0]"),
+        ("test_case[0123]", "test_case[0123]"),
+        ("test_deviation_still_occurs[exp]", "test_deviation_still_occurs[exp]"),
+    ],
+)
+def test_the_case_of_a_process_that_died_is_an_error_in_whichever_test(
+    tmp_path: Path, item: str, test: str
+) -> None:
+    """Blocks name their item, other tests themselves. A case without this match would be told as one that was running."""
+    x = np.array([0.5, 1.0])
+    case = Case("graphs", Graph.record(np.exp, x), {"x": x}, {"x": x}, x, "float64")
+    results = ResultsFile(tmp_path / "results.jsonl", fresh=True)
+    results.write(Header("0.1.0", "", ()))
+    current = CurrentCase(results.path)
+    with current.judging(item, case):
+        pass
+    current.close()  # the case stays: nobody has called ``finished``
+    progress = Progress({}, results)
+    progress.lost.append((test, "worker 'gw0' crashed"))
+    found = _conclude(results, progress, Faulty(), 1, 0.0)
+    results.close()
+    assert found is not None
+    assert [(r.id, r.status) for r in each_result(found)] == [(case.id, "error")]
+
+
+@pytest.mark.parametrize("at", ["settle", "block"])
+def test_what_is_skipped_is_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    """Otherwise a run that judged a part of its cases would be green."""
+    monkeypatch.setattr(Skipping, "at", at)
+    scope = ["--backend", f"{__name__}:Skipping", "--family", "graphs", "--dtype", "float64"]
+    done = conformance(tmp_path / "out", *scope, "--examples", "5", "--workers", "0")
+    assert done.code == 1, done.stdout + done.stderr
+    [crash] = done.lines("crash")
+    assert "no such device here" in crash["reason"]

@@ -11,7 +11,13 @@ import pytest
 from refgrad.records import Crash, FinishedItem, encoded
 from refgrad.report.storage.details import each_result
 from refgrad.report.storage.load import load
-from refgrad.suite.session import _least_rounds, measured_seconds
+from refgrad.suite.session import (
+    SINGLE_CASES,
+    _arguments,
+    _least_rounds,
+    _no_other_plugins,
+    measured_seconds,
+)
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.runs.in_flight import folder
@@ -29,6 +35,32 @@ SMALL = [
     "--workers",
     "0",
 ]
+
+
+def test_plugins_of_the_environment_stay_out_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of them could deselect items, and a module that is not there ended the run with exit code 1."""
+    for name, value in (("PYTEST_ADDOPTS", "--collect-only"), ("PYTEST_PLUGINS", "nowhere")):
+        monkeypatch.setenv(name, value)
+    with _no_other_plugins():
+        assert not os.environ.get("PYTEST_ADDOPTS", "").startswith("--collect-only")
+        assert os.environ["PYTEST_PLUGINS"] == ""
+        assert os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] == "1"
+    assert (os.environ["PYTEST_ADDOPTS"], os.environ["PYTEST_PLUGINS"]) == ("--collect-only", "nowhere")
+
+
+@pytest.mark.parametrize(("asked", "started"), [("1", "1"), ("7", "7"), ("300", "8")])
+def test_no_more_processes_start_than_there_are_blocks(tmp_path: Path, asked: str, started: str) -> None:
+    """300 processes for one block of cases took minutes to start."""
+    from refgrad import backends
+    from refgrad.cli import _parser
+    from refgrad.suite.scope import scope
+
+    backend = backends.load("tests.suite.faulty_backend:Faulty")
+    options = ["--family", "graphs", "--dtype", "float64", "--examples", "5", "--workers", asked]
+    wanted = scope(_parser().parse_args(["conformance", *options]), backend)
+    for parts, number in ((("test_families.py",), started), (SINGLE_CASES, asked)):
+        arguments = _arguments(tmp_path / "results.jsonl", wanted, parts)
+        assert arguments[arguments.index("-n") + 1] == number
 
 
 @pytest.mark.long

@@ -10,6 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from refgrad.errors import CaseTimeout  # noqa: E402
 from refgrad.graph import Graph, Node  # noqa: E402
 from refgrad.modes import (  # noqa: E402
     FUNCTIONAL_FORWARD,
@@ -20,6 +21,7 @@ from refgrad.modes import (  # noqa: E402
 )
 from refgrad.testing import Case, judge  # noqa: E402
 from refgrad.torch.observe import observe  # noqa: E402
+from refgrad.torch.program import Program  # noqa: E402
 
 CLASSES = (RuntimeError, IndexError, TypeError, AssertionError, KeyError, ZeroDivisionError, MemoryError)
 ACCELERATOR = getattr(torch, "AcceleratorError", None)
@@ -84,6 +86,34 @@ def test_a_backward_that_raises_in_a_network_is_named(error: Any, monkeypatch: p
     assert {v.status for v in found.values()} <= {"agree", "imprecise"}  # torch's slope of tanh loses digits
 
 
+class Odd(BaseException):
+    """Of a framework that derives from the wrong class."""
+
+
+@pytest.mark.parametrize("error", [SystemExit, GeneratorExit, Odd, pytest.skip.Exception])
+def test_a_kernel_that_would_end_the_process_is_named(error: Any) -> None:
+    def twin(torch: Any, x: Any) -> Any:
+        if torch.autograd.forward_ad._current_level >= 0:
+            raise error("that is all")
+        return torch.tanh(x)
+
+    case = dataclasses.replace(network(twin), order=2)
+    found = {v.mode: v for v in judge(case, observe(case))}
+    assert found["forward"].status == "error"
+    assert found["forward"].first_wrong == (3, "tanh")
+    assert found[FUNCTIONAL_FORWARD].status == "error"
+    assert found["reverse"].status in ("agree", "imprecise")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, CaseTimeout])
+def test_what_comes_from_outside_is_no_answer(error: Any) -> None:
+    def twin(torch: Any, x: Any) -> Any:
+        raise error
+
+    with pytest.raises(error):
+        observe(network(twin))
+
+
 @pytest.mark.skipif(ACCELERATOR is None, reason="this torch has no class of its own for a device's errors")
 def test_a_device_s_own_exception_is_one_too() -> None:
     def twin(torch: Any, x: Any) -> Any:
@@ -106,6 +136,23 @@ def test_a_forward_that_raises_in_forward_mode_alone_is_named() -> None:
     assert {mode for mode, v in found.items() if v.status == "error"} == {"forward", "forward end to end"}
     assert found["forward"].first_wrong == (3, "tanh")
     assert found["reverse"].status in ("agree", "imprecise")
+
+
+def test_gradients_that_do_not_fit_each_other_name_the_op_that_sent_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A broken backward may return another shape or device. The sum with what the other users send raises then."""
+    from refgrad.torch import raising_node as module
+
+    program = Program(network(lambda torch, x: torch.tanh(x)), torch.device("cpu"), torch.float64)
+    program.run(program.leaves)
+    program.at = -1
+    monkeypatch.setattr(
+        module, "_sent", lambda program, k, *_: [(j, torch.zeros(k + 2)) for j in program.graph.nodes[k].of]
+    )
+    found = module.raising_node(program)
+    assert found >= 0
+    assert program.graph.nodes[found].op is not None
 
 
 def test_what_no_single_op_raises_names_none() -> None:

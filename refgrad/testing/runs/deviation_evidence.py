@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from refgrad.backends import Build
+from refgrad.errors import CaseTimeout
 from refgrad.testing.cases.case import Case
 from refgrad.testing.deviations.deviation import Deviation
 from refgrad.testing.deviations.releases import ABSENT, MENDED, SEEN, UNRECORDED
@@ -24,22 +26,36 @@ def state(entry: Deviation, build: Build) -> str:
     return UNRECORDED if found == SEEN and elsewhere else found
 
 
-def applicable(entries: Iterable[Deviation], build: Build, observe: Observe) -> list[Deviation]:
+def applicable(
+    entries: Iterable[Deviation],
+    build: Build,
+    observe: Observe,
+    limited: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> list[Deviation]:
     """The entries that may excuse a failure under a build.
 
     An entry that is recorded as mended or absent excuses nothing. For a build without a record, the evidence decides. It is judged once,
-    when the entry is first needed.
+    when the entry is first needed, within the time that ``limited`` gives it (CurrentCase.limited). Evidence that takes longer does not
+    show what the entry records.
     """
-    return [_with_evidence(d, build, observe) for d in entries if state(d, build) not in (ABSENT, MENDED)]
+    return [
+        _with_evidence(d, build, observe, limited) for d in entries if state(d, build) not in (ABSENT, MENDED)
+    ]
 
 
-def _with_evidence(entry: Deviation, build: Build, observe: Observe) -> Deviation:
+def _with_evidence(
+    entry: Deviation, build: Build, observe: Observe, limited: Callable[[], AbstractContextManager[None]]
+) -> Deviation:
     if state(entry, build) == SEEN:
         return entry
 
     @functools.cache
     def still() -> bool:
-        return seen_again(entry, judged(entry, build, observe))
+        try:
+            with limited():
+                return seen_again(entry, judged(entry, build, observe))
+        except CaseTimeout:
+            return False
 
     return replace(entry, stands=still)
 

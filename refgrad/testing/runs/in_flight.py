@@ -15,16 +15,17 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-from refgrad.errors import ResultsWriteError
+from refgrad.errors import CaseTimeout, ResultsWriteError
 from refgrad.testing.cases.case import Case
 
 JOURNAL = ".journal"  # the suffix of the journals in the folder (journal.py)
+IMPORTING = 0.05  # seconds until it is looked again whether an import has ended that was running at the limit
 GRACE = 10.0  # seconds, at least, until a process past the limit ends: it may be drawing the next case on a busy machine
 
 
@@ -35,10 +36,6 @@ class TestReport(Protocol):
     def failed(self) -> bool: ...
     @property
     def when(self) -> str | None: ...
-
-
-class CaseTimeout(BaseException):
-    """A case exceeded its time limit. It is a BaseException, so that ``except Exception`` in a framework does not catch it."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +59,9 @@ def folder(results: str | Path) -> Path:
 class CurrentCase:
     """The file of one process. ``limit`` is the time limit of a case in seconds; None for no limit.
 
-    A case that exceeds its limit is interrupted (CaseTimeout). A case that hangs in compiled code cannot be interrupted: after the limit
-    once more, or GRACE where that is longer, its process ends, and the file and the traceback remain. Raises ResultsWriteError where the
-    files cannot be written.
+    A case that exceeds its limit is interrupted (CaseTimeout). An import that runs at the limit ends first, and then the time begins anew.
+    A case that hangs in compiled code cannot be interrupted: after the limit once more, or GRACE where that is longer, its process ends,
+    and the file and the traceback remain. Raises ResultsWriteError where the files cannot be written.
     """
 
     def __init__(self, results: str | Path, worker: str = "main", limit: float | None = None) -> None:
@@ -115,10 +112,14 @@ class CurrentCase:
             return
         limit = cases * self.limit
         now, patience = time.monotonic(), limit + max(self.limit, GRACE)
-        if self._until - now < patience:  # not for every case, because it starts a thread
+
+        def watch() -> None:
             faulthandler.dump_traceback_later(limit + patience, exit=True, file=self._trace)
-            self._until = now + limit + patience
-        with _alarm(limit):
+            self._until = time.monotonic() + limit + patience
+
+        if self._until - now < patience:  # not for every case, because it starts a thread
+            watch()
+        with _alarm(limit, watch):
             yield
 
     def finished(self) -> None:
@@ -139,22 +140,47 @@ class CurrentCase:
 
 
 @contextlib.contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
-    """Raise CaseTimeout after a number of seconds, in the main thread of a system with interval timers; elsewhere do nothing."""
+def _alarm(seconds: float, watch: Callable[[], None]) -> Iterator[None]:
+    """Raise CaseTimeout after a number of seconds, in the main thread of a system with interval timers; elsewhere do nothing.
+
+    Frameworks import parts of themselves when these are first used. An import is not interrupted: it would leave a module half made, and
+    every later case that needs it would fail. Its end begins the time anew, and ``watch`` is called. An import that does not end meets
+    the watchdog of the process.
+    """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGALRM, _time_is_up)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    around, importing = _imports(sys._getframe()), False
+
+    def time_is_up(_number: int, frame: FrameType | None) -> None:
+        nonlocal importing
+        before, importing = importing, _imports(frame) > around
+        if importing:
+            signal.setitimer(signal.ITIMER_REAL, IMPORTING)
+        elif before:
+            watch()
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+        else:
+            raise CaseTimeout
+
+    begun, before = time.monotonic(), signal.signal(signal.SIGALRM, time_is_up)
+    rest, _ = signal.setitimer(signal.ITIMER_REAL, seconds)  # of an alarm around this one
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        if rest:
+            signal.setitimer(signal.ITIMER_REAL, max(rest - (time.monotonic() - begun), IMPORTING))
 
 
-def _time_is_up(_number: int, _frame: FrameType | None) -> None:
-    raise CaseTimeout
+def _imports(frame: FrameType | None) -> int:
+    """The number of frames of Python's import system in a stack."""
+    found = 0
+    while frame is not None:
+        found += frame.f_code.co_filename.startswith("<frozen importlib")
+        frame = frame.f_back
+    return found
 
 
 def worker_died(report: TestReport) -> bool:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from refgrad.errors import GradientMismatch, ResultsWriteError
+from refgrad.errors import OUTSIDE, CaseTimeout, GradientMismatch, ResultsWriteError
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.sequence import CaseSequence, Family
 from refgrad.testing.deviations.deviation import Deviation
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import ERROR, Verdict
 from refgrad.testing.power.audit import Audit
-from refgrad.testing.runs.in_flight import CaseTimeout, CurrentCase
+from refgrad.testing.runs.in_flight import CurrentCase
 from refgrad.testing.runs.judgement import Observed, failed, judge, judge_together, marked, sampled
 from refgrad.testing.runs.results import ResultsFile, results_of
 from refgrad.testing.runs.shrinking import Budget, Failure, Shrinker
@@ -39,7 +39,9 @@ def examine(
     try:
         seen = observe(case)
         return marked(Observed(case, seen), judge(case, seen, audit), deviations)
-    except Exception as error:
+    except OUTSIDE:
+        raise
+    except BaseException as error:
         return [failed(error)]
 
 
@@ -188,11 +190,11 @@ class _Block:
         try:
             with self._at_hand(drawn.case):
                 drawn.seen = self.observe(drawn.case)
-        except ResultsWriteError:
+        except (ResultsWriteError, KeyboardInterrupt):
             raise
         except CaseTimeout:
             drawn.verdicts, drawn.timed_out = [self._timeout()], True
-        except Exception as error:
+        except BaseException as error:  # also SystemExit, or what skips a test
             drawn.verdicts = [failed(error)]
         if self.current:
             self.current.finished()
@@ -300,8 +302,12 @@ class _Block:
         return self.current.judging(self.name, case) if self.current else nullcontext()
 
     def _timeout(self) -> Verdict:
-        seconds = self.current.limit if self.current else None
-        return Verdict("value", ERROR, reason=f"time limit: no verdict after {seconds} s", repeatable=False)
+        return timeout(self.current.limit if self.current else None)
+
+
+def timeout(seconds: float | None) -> Verdict:
+    """The verdict on a case past its time limit."""
+    return Verdict("value", ERROR, reason=f"time limit: no verdict after {seconds} s", repeatable=False)
 
 
 def write(

@@ -91,7 +91,7 @@ def examine_together(sweep: Sequence[Observed], deviations: Sequence[Deviation] 
     ]
 
 
-def failed(error: Exception) -> Verdict:
+def failed(error: BaseException) -> Verdict:
     """The verdict ``error`` on a case whose observation or judgement raised an exception."""
     trace = "".join(traceback.format_exception(error, limit=-3))
     return Verdict(VALUE, ERROR, reason=f"{type(error).__name__}: {error}", message=trace)

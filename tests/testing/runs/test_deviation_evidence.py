@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from refgrad.testing.judging.observation import NoAnswer, Observation
 from refgrad.testing.judging.verdict import DISAGREE
 from refgrad.testing.runs import deviation_evidence
 from refgrad.testing.runs.deviation_evidence import NO_LONGER, RECORDED, STILL_THERE
+from refgrad.testing.runs.in_flight import CurrentCase
 
 
 @pytest.fixture
@@ -120,3 +122,19 @@ def test_of_other_kernels_nothing_is_recorded(entry: Deviation) -> None:
     assert deviation_evidence.state(entry, Build("torch", "2.13", "AVX2")) == "seen"
     assert deviation_evidence.state(entry, Build("torch", "2.13", "DEFAULT")) == "unrecorded"
     assert deviation_evidence.state(entry, Build("torch", "2.14.1", "DEFAULT")) == "mended"
+
+
+def test_evidence_that_hangs_stands_for_nothing(entry: Deviation, tmp_path: Path) -> None:
+    """The framework of a release that nobody has recorded may hang on it. Nothing else limits the time of evidence."""
+
+    def hang(case: Case) -> Observation:
+        time.sleep(20)
+        raise AssertionError(case)
+
+    current = CurrentCase(tmp_path / "results.jsonl", limit=0.2)
+    recorded = dataclasses.replace(entry, releases=Releases("2.6", "2.13"))
+    [standing] = deviation_evidence.applicable([recorded], Build("torch", "2.99"), hang, current.limited)
+    with current.watched():
+        assert not standing.stands()
+        assert not standing.stands()  # it is not asked again
+    current.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 import subprocess
 import sys
@@ -13,11 +14,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from refgrad.errors import ResultsWriteError
+from refgrad.errors import CaseTimeout, ResultsWriteError
 from refgrad.graph import Graph
 from refgrad.testing.cases.case import Case
 from refgrad.testing.runs.in_flight import (
-    CaseTimeout,
     CurrentCase,
     clear,
     folder,
@@ -96,6 +96,71 @@ def test_a_short_limit_ends_cases_and_not_the_process_between_them(results: Path
                 time.sleep(20)
             time.sleep(0.3)  # many times the limit
     running.close()
+
+
+def test_a_limit_within_a_limit_leaves_the_rest_of_the_outer_one(results: Path) -> None:
+    running, begun = CurrentCase(results, limit=0.4), time.monotonic()
+
+    def slow() -> None:
+        with pytest.raises(CaseTimeout), running.limited():
+            time.sleep(20)
+        time.sleep(20)
+
+    with pytest.raises(CaseTimeout), running.watched(), running.limited(2):
+        slow()
+    assert 0.7 < time.monotonic() - begun < 15
+    running.close()
+
+
+def a_slow_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float) -> str:
+    """The name of a module that takes its time to import. It counts how often its code begins and ends."""
+    name = f"slow_{tmp_path.name.replace('-', '_')}"
+    text = f"import time\nend = time.monotonic() + {seconds}\nwhile time.monotonic() < end:\n    time.sleep(0.01)\nwhole = True\n"
+    (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+def test_an_import_is_not_interrupted_and_the_time_begins_anew_at_its_end(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch.func imports torch._dynamo at its first pullback. Half of that module would make every later case an error."""
+    name = a_slow_module(tmp_path, monkeypatch, 0.5)
+    running = CurrentCase(results, limit=0.2)
+    with running.watched(), running.judging("an item", a_case()):
+        module = importlib.import_module(name)
+        time.sleep(0.05)  # past the limit, and within the new one
+    assert module.whole
+    running.close()
+
+
+def test_a_case_that_hangs_after_its_import_is_interrupted(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = a_slow_module(tmp_path, monkeypatch, 0.5)
+    running = CurrentCase(results, limit=0.2)
+
+    def hang() -> None:
+        assert importlib.import_module(name).whole
+        time.sleep(20)
+
+    for _ in range(2):  # the second time there is nothing to import
+        with pytest.raises(CaseTimeout), running.watched(), running.judging("an item", a_case()):
+            hang()
+    running.close()
+
+
+def test_a_run_that_is_itself_imported_keeps_its_limits(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only imports that begin within the case count: a script that runs the suite may be a module."""
+    (tmp_path / "runs_the_suite.py").write_text(
+        "import time\nfrom refgrad.errors import CaseTimeout\nfrom refgrad.testing.runs.in_flight import CurrentCase\n"
+        f"running = CurrentCase({str(results)!r}, limit=0.2)\nlate = False\n"
+        "try:\n    with running.limited():\n        time.sleep(20)\nexcept CaseTimeout:\n    late = True\nrunning.close()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert importlib.import_module("runs_the_suite").late
 
 
 def test_what_a_killed_run_has_left_goes_with_its_results(results: Path) -> None:

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from refgrad.errors import GradientMismatch, ResultsWriteError
+from refgrad.errors import CaseTimeout, GradientMismatch, ResultsWriteError
 from refgrad.graph import Graph
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.sequence import CaseSequence
 from refgrad.testing.cases.source import Source
 from refgrad.testing.judging.verdict import AGREE, DISAGREE, ERROR, Verdict
 from refgrad.testing.runs import item as session
-from refgrad.testing.runs.in_flight import CaseTimeout, CurrentCase, unfinished_cases
+from refgrad.testing.runs.in_flight import CurrentCase, unfinished_cases
 from refgrad.testing.runs.item import BLOCK, SWEEP, Item
 from refgrad.testing.runs.judgement import Observed
 from refgrad.testing.runs.results import ResultsFile
@@ -271,6 +271,29 @@ def test_a_framework_that_raises_or_hangs_on_a_case_is_asked_for_the_next(run: A
     late = [line for line in lines if line.get("reason", "").startswith("time limit")]
     assert (item.count.judged, item.count.unjudged) == (EXAMPLES - len(late), len(late))
     assert item.count.judged + len(late) == EXAMPLES
+    assert str(raised).startswith("Traceback")
+
+
+class Odd(BaseException):
+    """Of a framework that derives from the wrong class."""
+
+
+@pytest.mark.parametrize(
+    "left", [SystemExit(0), GeneratorExit(), Odd("odd"), pytest.skip.Exception("not here")]
+)
+def test_a_framework_that_leaves_is_an_error_and_is_asked_for_the_next(run: Any, left: BaseException) -> None:
+    """An item that such an exception ends would be skipped or crash, and its other cases would stay unjudged."""
+
+    def observe(case: Case) -> Any:
+        if op_of(case) == "sin":
+            raise left
+        return Nothing()
+
+    item, lines, raised = run(wrong(), observe=observe)
+    errors = [line for line in lines if line["status"] == ERROR and not line.get("shrunk")]
+    assert {line["reason"] for line in errors} == {f"{type(left).__name__}: {left}"}
+    assert 1 < len(errors) < EXAMPLES
+    assert item.count.judged == EXAMPLES
     assert str(raised).startswith("Traceback")
 
 
