@@ -1,4 +1,4 @@
-"""Formulas of recorded disagreements of HIPS autograd and PyTensor: what they compute, and not the derivative."""
+"""Formulas of recorded disagreements of HIPS autograd, PyTensor and JAX: what they compute, and not the derivative."""
 
 from __future__ import annotations
 
@@ -34,6 +34,21 @@ def _hypot_by_a_ratio(a: Any, b: Any) -> Any:
     """hypot: the larger size times the root of 1 plus the square of the ratio."""
     larger, smaller = np.maximum(np.abs(a), np.abs(b)), np.minimum(np.abs(a), np.abs(b))
     return larger * np.sqrt(1 + np.square(smaller / larger))
+
+
+def _tanhshrink_by_factors(inputs: Inputs) -> Outcomes:
+    """tanhshrink: what arrives less its product with (1 + t)(1 - t), the slope of t = tanh(x)."""
+    if inputs.second:
+        return {}
+    [x], [x_dot], y_bar = inputs.xs, inputs.xs_dot, inputs.y_bar
+    t = np.tanh(x)
+    found: Outcomes = {}
+    if y_bar is not None:
+        sent = y_bar * (1 - t)
+        found[0] = [y_bar - (sent + sent * t)]
+    if x_dot is not None:
+        found[TANGENT] = [x_dot - (x_dot + x_dot * t) * (1 - t)]
+    return found
 
 
 def _power_by_its_factor(inputs: Inputs) -> Outcomes:
@@ -90,6 +105,7 @@ FRAMEWORK_FORMULAS: dict[str, Formula] = {
     "norm by a root in float32": _norm_by_a_root_in_single,
     "power of one less by its factor": _power_by_its_factor,
     "product by quotients": _product_by_quotients,
+    "tanhshrink by the factors of tanh's slope": _tanhshrink_by_factors,
 }
 
 __all__ = ["FRAMEWORK_FORMULAS"]
