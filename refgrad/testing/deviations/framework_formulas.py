@@ -52,11 +52,17 @@ def _tanhshrink_by_factors(inputs: Inputs) -> Outcomes:
 
 
 def _power_by_its_factor(inputs: Inputs) -> Outcomes:
-    """power: in the base, the power of one less times the product of gradient and exponent, which magnifies what underflow lost."""
+    """power: in the base, the power of one less times the product of what arrives and the exponent, which magnifies what underflow lost."""
     x, exponent = inputs.xs
-    if inputs.y_bar is None or inputs.y_bar.shape != x.shape:
-        return {}
-    return {0: [inputs.y_bar * exponent * x ** (exponent - 1)]}
+    found: Outcomes = {}
+    if inputs.second:
+        return found
+    if inputs.y_bar is not None and inputs.y_bar.shape == x.shape:
+        found[0] = [inputs.y_bar * exponent * x ** (exponent - 1)]
+    x_dot, exponent_dot = inputs.xs_dot
+    if x_dot is not None and exponent_dot is not None and np.all(np.asarray(parts(x)[0]) > 0):
+        found[TANGENT] = [x_dot * exponent * x ** (exponent - 1) + exponent_dot * np.log(x) * x**exponent]
+    return found
 
 
 def _over_misplaced_axes(extreme: Any) -> Formula:

@@ -48,6 +48,9 @@ def test_products_are_divided_by_factors_and_powers_multiplied_by_their_factor()
     assert value(ball).tolist() == [96.0, 48.0, 24.0]
     [ball] = FORMULAS["power of one less by its factor"](asked(x, np.full(3, 2.0), y_bar=np.ones(3)))[0]
     assert value(ball).tolist() == [4.0, 8.0, 16.0]
+    along = asked(x, np.full(3, 2.0), xs_dot=[np.full(3, 0.5), np.zeros(3)])
+    [ball] = FORMULAS["power of one less by its factor"](along)[TANGENT]
+    assert value(ball).tolist() == [2.0, 4.0, 8.0]
 
 
 def test_tanhshrink_by_factors_has_the_same_slope_and_no_digit_near_zero() -> None:
