@@ -99,14 +99,21 @@ def _share(t: Array, x1: Array, x2: Array) -> Array:
     return np.where(overflowed, t * (x1 / safe), p / safe)
 
 
-def _share_rounding(run: Evaluation) -> Array:
-    """The product, the length and their quotient. Nothing is known where the length may be 0 or the product may overflow."""
+def _share_rounding(run: Evaluation) -> Array | None:
+    """The product, the length and their quotient. Nothing is known where the length may be 0 or the product may overflow.
+
+    Kernels may divide first. Then t magnifies what a quotient below the normal range lost.
+    """
     t, x1, x2 = run.xs
     p, h = t * x1, np.hypot(x1, x2)
     e_p = bounds.zero(bounds.product(run._replace(forward=None, y=p, xs=(t, x1), es=run.es[:2])))
     e_p = np.where(np.abs(p) + e_p > run.fmt.max, np.inf, e_p)
     e_h = _hypot_rounding(run._replace(forward=None, y=h, xs=(x1, x2), es=run.es[1:]))
-    return bounds.quotient(run._replace(forward=None, xs=(p, h), es=(e_p, e_h)))
+    divided = bounds.quotient(run._replace(forward=None, xs=(p, h), es=(e_p, e_h)))
+    e_x = bounds.zero(run.es[1])
+    below = (np.abs(x1) - e_x < run.fmt.least_normal * (h + e_h)) & (np.abs(x1) + e_x > 0)
+    lost = np.where(below, (np.abs(t) + bounds.zero(run.es[0])) * run.fmt.eta, 0.0)
+    return bounds.zero(divided) + lost if np.any(lost) else divided
 
 
 def _turned(t: Array, x1: Array, x2: Array) -> Array:

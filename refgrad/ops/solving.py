@@ -7,7 +7,11 @@ too. Rounding rules: kernels eliminate with partial pivoting, so that they solve
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
+import operator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +19,7 @@ import numpy as np
 from refgrad.arrays import Array
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
+from refgrad.formula import Formula
 from refgrad.op import Op, register
 from refgrad.op.traits import HOLOMORPHIC, POLE, REFUSED, REGULAR, SEVERAL, InGraphs
 from refgrad.ops import complex_systems, dense_linalg
@@ -152,6 +157,22 @@ def _pivots(low: int) -> Any:
     return draw
 
 
+def _by_permutations(a: Array) -> Any:
+    """Matrices of 2 and 3 rows as textbooks write it: the sum of all products of one element of each row and column, with their signs.
+
+    Its error is of the size of the products, not of |L||U|, which elimination of equal rows makes exactly 0 at the last pivots.
+    """
+    n = a.shape[-1]
+    if n not in (2, 3):
+        return _by_elimination(a)
+    products = []
+    for columns in itertools.permutations(range(n)):
+        product = functools.reduce(operator.mul, [a[..., i, k] for i, k in enumerate(columns)])
+        odd = sum(k > m for k, m in itertools.combinations(columns, 2)) % 2
+        products.append(-product if odd else product)
+    return np.sum(np.stack(products), axis=0)
+
+
 det = register(
     "det", dense_linalg.det,
     jvp=lambda a_dot, a: np.sum(cofactor(a) * a_dot, axis=(-2, -1)),
@@ -167,9 +188,11 @@ det = register(
         Special((np.diag([1.0, 0.0, 0.0]),), 0.0, ((np.zeros((3, 3)), np.zeros((3, 3))),), "rank n - 2"),
     ),
     singular=REGULAR,
+    usual=(Formula("the sum over permutations of small matrices: it cancels where elimination does not", _by_permutations),),
     in_graphs=InGraphs(SEVERAL, 3),
     complex_rules=HOLOMORPHIC, by_parts=complex_systems.of_matrices("det_part", dense_linalg.det, _det_rounding),
 )  # fmt: skip
+_by_elimination = replace(det, usual=())
 
 # --- cofactors: the determinant's derivative, an op of its own so that the determinant has every order ----------------
 

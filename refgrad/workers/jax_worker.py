@@ -128,14 +128,27 @@ class Program:
         """The nodes with arrays in the judged dtype. NumPy's float64 equals None, so a value without a dtype is left out first."""
         return [k for k, v in enumerate(values) if hasattr(v, "dtype") and v.dtype == self.dtype]
 
+    def outline(self, floats, others):
+        """The values, with shapes and dtypes in place of arrays: nothing is compiled. Fails where a program asks for numbers."""
+        found = []
+
+        def look(floats, others):
+            values = self._values(floats, others)
+            found[:] = [jax.ShapeDtypeStruct(v.shape, v.dtype) if hasattr(v, "dtype") else v for v in values]
+
+        jax.eval_shape(look, floats, others)
+        return found
+
     def _values(self, floats, others):
         return self.run(self.case, {**floats, **others}, {})
 
     def _pulled(self, floats, others, dummies, y_bar):
         def output(dummies):
             values = self.run(self.case, {**floats, **others}, dummies)
-            told = () if JIT else self.real(values)  # a compiled program keeps no more than it is asked for
-            return values[self.case.output], {k: values[k] for k in told}
+            # A compiled program keeps no more than it is asked for.
+            return values[self.case.output], {} if JIT else {
+                k: v for k, v in enumerate(values) if hasattr(v, "dtype")
+            }
 
         _, pullback, values = jax.vjp(output, dummies, has_aux=True)
         return pullback(y_bar)[0], values
@@ -186,28 +199,38 @@ def observe(case):
     floats = {k: x for k, x in given.items() if x.dtype == of.dtype}
     others = {k: x for k, x in given.items() if k not in floats}
     answer = {"unavailable": {}}
+    several = sum(node.op is not None for node in case.nodes) > 1
+    values = None
+    if (
+        several and not JIT
+    ):  # then the values are those that gradients are taken of, and compiling others would take time
+        with contextlib.suppress(Exception):
+            values = of.outline(floats, others)
+    outlined = values is not None and case.output in of.real(values)
     try:
-        values = of.values(floats, others)
+        values = values if outlined else of.values(floats, others)
     except serving.Failed as error:
         return {"unavailable": {"value": why(error)}}
-    answer["values"] = [sent(number(v, of.dtype)) for v in values]
     real = of.real(values)
     uses = [
         (k, i) for k in case.order for i, j in enumerate(case.nodes[k].of) if j in case.shared and j in real
     ]
     dummies = {(k, -1): zeros(values[k]) for k in real}  # what a node's users together send back
     dummies.update({(k, i): zeros(values[case.nodes[k].of[i]]) for k, i in uses})
-    bars, dots = {}, {}
+    bars, dots, differentiated = {}, {}, {}
     try:
         if case.output in real:
             bars, differentiated = of.pulled(floats, others, dummies, held(case.cotangent, of.dtype))
-            if differentiated and sum(node.op is not None for node in case.nodes) > 1:
-                # Under differentiation a rule may compute another value (that of det does): gradients follow from these.
-                answer["values"] = [
-                    sent(number(differentiated.get(k, v), of.dtype)) for k, v in enumerate(values)
-                ]
     except Exception as error:
         answer["unavailable"]["reverse"] = why(error)
+        try:
+            values = of.values(floats, others) if outlined else values
+        except serving.Failed as error:
+            return {"unavailable": {"value": why(error)}}
+    if several:
+        # Under differentiation a rule may compute another value (that of det does): gradients follow from these.
+        values = [differentiated.get(k, v) for k, v in enumerate(values)]
+    answer["values"] = [sent(number(v, of.dtype)) for v in values]
     try:
         moving = {k: held(case.tangents[k], of.dtype) for k in floats}
         dots = of.pushed(floats, others, moving) if floats else {}

@@ -12,12 +12,12 @@ import refgrad as rg
 from refgrad.bounds.formats import format_of
 from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.graph import Graph, Node
-from refgrad.modes import FORWARD
+from refgrad.modes import FORWARD, VALUE
 from refgrad.ops import contraction, dense_linalg, linalg, solving
 from refgrad.testing import judge
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.observation import Observation
-from refgrad.testing.judging.verdict import AGREE, DISAGREE, IMPRECISE
+from refgrad.testing.judging.verdict import AGREE, DISAGREE, IMPRECISE, UNDECIDED
 from refgrad.tracing.ball import exact, parts
 from tests.within import assert_within, balls_of, slopes
 
@@ -312,3 +312,35 @@ def test_of_three_factors_with_infinities_no_order_is_expected(dtype: str) -> No
     value, radius = parts(found)
     assert np.isnan(value)
     assert np.isinf(radius)
+
+
+def judged_det(a, got):
+    """The verdict on a determinant in float32."""
+    graph = Graph()
+    graph.nodes += [Node(name="a"), Node(op=solving.det, of=(0,), params={})]
+    graph.outputs = (1,)
+    one = np.ones((), np.float32)
+    case = Case("ops", graph, {"a": a}, {"a": np.ones_like(a)}, one, "float32")
+    seen = Observation([a.astype(float), np.array(float(got))], [None] * 2, [None] * 2, {}, {})
+    return {v.mode: v for v in judge(case, seen, end_to_end=False)}[VALUE].status
+
+
+def test_a_determinant_by_products_cancels_where_elimination_does_not() -> None:
+    """Met in JAX: of three equal rows elimination returns 0, the six products of textbooks leave what their roundings are."""
+    p, q, r = row = np.array([0.1257302165031433, -0.13210485875606537, 0.6404226422309875], np.float32)
+    a = np.tile(row, (3, 1))
+    products = (p * q) * r + (q * r) * p + (r * p) * q - (r * q) * p - (p * r) * q - (q * p) * r
+    assert products != 0
+    assert np.linalg.det(a) == 0
+    assert judged_det(a, 0.0) == UNDECIDED  # no digit of 0 can be right
+    assert judged_det(a, products) == IMPRECISE
+    reach = parts(solving.det.usual[0].of(solving.det)(exact(a.astype(float), format_of("float32"))))[1]
+    assert reach < 1e-7
+    assert judged_det(a, 1.01 * reach) == DISAGREE
+    assert judged_det(a, p * q * r) == DISAGREE  # one product is forgotten
+
+
+def test_larger_matrices_are_eliminated() -> None:
+    a = exact(np.random.default_rng(0).standard_normal((4, 4)), format_of("float32"))
+    own, other = solving.det(a), solving.det.usual[0].of(solving.det)(a)
+    assert [x.tolist() for x in parts(own)] == [x.tolist() for x in parts(other)]

@@ -1,4 +1,4 @@
-"""Formulas of recorded disagreements of HIPS autograd and PyTensor: what they compute, and not the derivative."""
+"""Formulas of recorded disagreements of HIPS autograd, PyTensor and JAX: what they compute, and not the derivative."""
 
 from __future__ import annotations
 
@@ -36,12 +36,33 @@ def _hypot_by_a_ratio(a: Any, b: Any) -> Any:
     return larger * np.sqrt(1 + np.square(smaller / larger))
 
 
-def _power_by_its_factor(inputs: Inputs) -> Outcomes:
-    """power: in the base, the power of one less times the product of gradient and exponent, which magnifies what underflow lost."""
-    x, exponent = inputs.xs
-    if inputs.y_bar is None or inputs.y_bar.shape != x.shape:
+def _tanhshrink_by_factors(inputs: Inputs) -> Outcomes:
+    """tanhshrink: what arrives less its product with (1 + t)(1 - t), the slope of t = tanh(x)."""
+    if inputs.second:
         return {}
-    return {0: [inputs.y_bar * exponent * x ** (exponent - 1)]}
+    [x], [x_dot], y_bar = inputs.xs, inputs.xs_dot, inputs.y_bar
+    t = np.tanh(x)
+    found: Outcomes = {}
+    if y_bar is not None:
+        sent = y_bar * (1 - t)
+        found[0] = [y_bar - (sent + sent * t)]
+    if x_dot is not None:
+        found[TANGENT] = [x_dot - (x_dot + x_dot * t) * (1 - t)]
+    return found
+
+
+def _power_by_its_factor(inputs: Inputs) -> Outcomes:
+    """power: in the base, the power of one less times the product of what arrives and the exponent, which magnifies what underflow lost."""
+    x, exponent = inputs.xs
+    found: Outcomes = {}
+    if inputs.second:
+        return found
+    if inputs.y_bar is not None and inputs.y_bar.shape == x.shape:
+        found[0] = [inputs.y_bar * exponent * x ** (exponent - 1)]
+    x_dot, exponent_dot = inputs.xs_dot
+    if x_dot is not None and exponent_dot is not None and np.all(np.asarray(parts(x)[0]) > 0):
+        found[TANGENT] = [x_dot * exponent * x ** (exponent - 1) + exponent_dot * np.log(x) * x**exponent]
+    return found
 
 
 def _over_misplaced_axes(extreme: Any) -> Formula:
@@ -90,6 +111,7 @@ FRAMEWORK_FORMULAS: dict[str, Formula] = {
     "norm by a root in float32": _norm_by_a_root_in_single,
     "power of one less by its factor": _power_by_its_factor,
     "product by quotients": _product_by_quotients,
+    "tanhshrink by the factors of tanh's slope": _tanhshrink_by_factors,
 }
 
 __all__ = ["FRAMEWORK_FORMULAS"]

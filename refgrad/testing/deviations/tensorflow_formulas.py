@@ -10,7 +10,7 @@ import numpy as np
 from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format
 from refgrad.bounds.rounding import rounded
-from refgrad.ops.shape import count
+from refgrad.ops.shape import count, kept
 from refgrad.testing.deviations.recorded_formula import TANGENT, VALUE, Formula, Inputs, Outcomes
 from refgrad.tracing.ball import parts
 from refgrad.tracing.cotangents import unbroadcast
@@ -122,9 +122,22 @@ def _sloped(slope: Any, inputs: Inputs) -> Outcomes:
     return found
 
 
+def _mean_by_a_stored_count(inputs: Inputs) -> Outcomes:
+    """mean: what arrives is divided by the number of elements, as the format stores it."""
+    [x], params = inputs.xs, inputs.params
+    if inputs.second or inputs.y_bar is None or params["where"] is not True:
+        return {}
+    terms = count(x.shape, params["axis"])
+    share = np.reshape(inputs.y_bar, kept(x.shape, params["axis"])) / float(
+        rounded(np.float64(terms), inputs.fmt)
+    )
+    return {0: [np.broadcast_to(share, x.shape)]}
+
+
 TENSORFLOW_FORMULAS: dict[str, Formula] = {
     "variance by stored deviations": functools.partial(_spread, root=False),
     "standard deviation by stored deviations": functools.partial(_spread, root=True),
+    "mean by a stored count": _mean_by_a_stored_count,
     "power by stored factors": _power_by_stored_factors,
     "hardsigmoid by a stored sum": _hardsigmoid_of_stored_sum,
     "hardswish by a stored sum": _hardswish_of_stored_sum,

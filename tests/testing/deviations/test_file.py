@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from refgrad.errors import DeviationsFileError
-from refgrad.testing.deviations.file import all_of, load
+from refgrad.modes import FORWARD_END_TO_END, REPEATS, REVERSE_END_TO_END
+from refgrad.testing.deviations.file import all_of, load, own_files
 
 ENTRY = """
 [[deviation]]
@@ -60,6 +61,20 @@ def test_a_corrupted_file_is_named(text: str, message: str, tmp_path: Path) -> N
 
 def test_the_suite_s_own_file_loads() -> None:
     assert load(Path(__file__).parents[3] / "conformance" / "deviations.toml")
+
+
+def test_an_entry_of_wrong_numbers_does_not_name_the_mode_that_repeats_them() -> None:
+    """What is known node by node explains the mode from end to end, unless the entry decides on that mode's numbers itself."""
+    suite = Path(__file__).parents[3] / "conformance" / "deviations.toml"
+    entries = [d for path, name in own_files(suite).items() for d in load(path, backend=name)]
+    assert len(entries) > 300
+    twice = [
+        d.id
+        for d in entries
+        for mode in (REVERSE_END_TO_END, FORWARD_END_TO_END)
+        if not d.narrow.error and {mode, REPEATS[mode]} <= {*d.modes}
+    ]
+    assert not twice
 
 
 def test_former_names_of_modes_are_read(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Formulas of recorded disagreements of HIPS autograd and PyTensor."""
+"""Formulas of recorded disagreements of HIPS autograd, PyTensor and JAX."""
 
 from __future__ import annotations
 
@@ -48,3 +48,17 @@ def test_products_are_divided_by_factors_and_powers_multiplied_by_their_factor()
     assert value(ball).tolist() == [96.0, 48.0, 24.0]
     [ball] = FORMULAS["power of one less by its factor"](asked(x, np.full(3, 2.0), y_bar=np.ones(3)))[0]
     assert value(ball).tolist() == [4.0, 8.0, 16.0]
+    along = asked(x, np.full(3, 2.0), xs_dot=[np.full(3, 0.5), np.zeros(3)])
+    [ball] = FORMULAS["power of one less by its factor"](along)[TANGENT]
+    assert value(ball).tolist() == [2.0, 4.0, 8.0]
+
+
+def test_tanhshrink_by_factors_has_the_same_slope_and_no_digit_near_zero() -> None:
+    x, w = np.array([0.75, 1e-9]), np.array([-3.0, -3.0])
+    found = FORMULAS["tanhshrink by the factors of tanh's slope"](asked(x, y_bar=w, xs_dot=[w]))
+    for key in (0, TANGENT):
+        [ball] = found[key]
+        assert within(-3 * np.tanh(0.75) ** 2, ball, (0,), 1.0)
+        assert not within(-3.01 * np.tanh(0.75) ** 2, ball, (0,), 1.0)
+        assert within(4 * -3e-18, ball, (1,), 1.0)
+        assert not within(-3e-14, ball, (1,), 1.0)

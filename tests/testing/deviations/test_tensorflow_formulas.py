@@ -104,3 +104,15 @@ def test_matrices_alone_have_no_formula() -> None:
     name = "matmul of a stack by stored products"
     assert not TENSORFLOW_FORMULAS[name](asked([[1.0]], [[2.0]], y_bar=[[1.0]]))
     assert not TENSORFLOW_FORMULAS[name](asked([[[1.0]]], [[2.0]]))
+
+
+def test_a_mean_divides_by_a_count_that_bfloat16_has() -> None:
+    """260 in place of 259. Along an axis of 3 elements the count is a number of the format."""
+    over, name = {"axis": None, "keepdims": False, "where": True}, "mean by a stored count"
+    given = asked(np.zeros(259), y_bar=1.2734375, **over)
+    assert known(name, 0, 1.2734375 / 260, (7,), given)
+    assert not known(name, 0, 1.02 * 1.2734375 / 260, (7,), given)
+    rows = asked(np.zeros((259, 3)), y_bar=np.arange(259.0), **over | {"axis": -1})
+    assert known(name, 0, 43.0, (129, 1), rows)
+    assert not known(name, 0, 43.5, (129, 1), rows)
+    assert not TENSORFLOW_FORMULAS[name](asked(np.zeros(259), **over))

@@ -27,7 +27,7 @@ from refgrad.modes import (
 from refgrad.op import FUNCTIONS, REGISTRY
 from refgrad.testing import judge
 from refgrad.testing.cases.case import Case
-from refgrad.testing.judging.alternative_formulas import Reach, each, widened
+from refgrad.testing.judging.alternative_formulas import Reach, each, of_tangent, widened
 from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import AGREE, DISAGREE, ERROR, IMPRECISE, UNDECIDED
@@ -163,6 +163,32 @@ def test_where_a_record_does_not_say_so_such_an_element_is_wrong() -> None:
     assert not any(f.blind for name in ("softsign", "tanhshrink", "sinc") for f in REGISTRY[name].usual)
     case = one_op("tanhshrink", 1e-4)
     assert status(case, scaled(case, 1.55))[REVERSE] == DISAGREE
+
+
+def test_tanhshrink_by_the_factors_of_tanhs_slope_is_imprecise() -> None:
+    """(1 + t)(1 - t), as JAX differentiates tanh, rounds by more than 1 - t^2: some of these numbers are beyond that formula's bound."""
+    x = np.linspace(0.004, 0.2, 400, dtype=np.float32)
+    weight = np.full_like(x, 0.5)  # by which 1 - t^2 is multiplied without rounding
+    case = Case("ops", Graph.record(rg.nn.tanhshrink, x), {"x": x}, {"x": weight}, weight, "float32")
+    seen, t = right(case), np.tanh(x)
+    pushed = weight - (weight + weight * t) * (1 - t)
+    sent = weight - (weight * (1 - t) + weight * (1 - t) * t)
+
+    def said(pushed, sent):
+        tangents, cotangents = (
+            [seen.tangents[0], pushed.astype(float)],
+            [sent.astype(float), seen.cotangents[1]],
+        )
+        return status(case, replace(seen, tangents=tangents, cotangents=cotangents))
+
+    assert said(pushed, sent) == {VALUE: AGREE, REVERSE: IMPRECISE, FORWARD: IMPRECISE}
+    ball, weights = (exact(a.astype(float), FORMATS["float32"]) for a in (x, weight))
+    square, factors = of_tangent(case.graph.nodes[1], [ball], [weights])
+    error = np.abs(pushed - 0.5 * np.tanh(x.astype(float)) ** 2)
+    assert np.any(error > square.bound)
+    assert np.all(error <= factors.bound)
+    for wrong in (lambda a: np.where(x > 0.1, 1.01 * a, a), np.negative):  # a slope of two digits, a sign
+        assert said(wrong(pushed), wrong(sent)) == {VALUE: AGREE, REVERSE: DISAGREE, FORWARD: DISAGREE}
 
 
 @pytest.mark.parametrize(("factor", "due"), [(1.0, AGREE), (1 + 2**-12, IMPRECISE), (-3.0, DISAGREE)])
