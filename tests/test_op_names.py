@@ -48,6 +48,7 @@ ALLOWED = {
     "refgrad/nn/places.py": "values of torch's parameter reduce",
     "refgrad/nn/window_draws.py": "the name of a draw of the function pad",
     "refgrad/testing/deviations/loss_formulas.py": "values of the parameter reduction",
+    "refgrad/tracing/caller_instruction.py": "the name of the function of the module operator",
     "refgrad/testing/power/array_mutations.py": "names of planted errors",
     "refgrad/testing/power/graph_mutations.py": "names of planted errors",
     "refgrad/testing/power/thresholds.py": "names of planted errors",

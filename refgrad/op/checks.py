@@ -196,7 +196,7 @@ def _of_drawing(op: OpRecord) -> Iterator[str]:
 def _of_derivatives(op: OpRecord) -> Iterator[str]:
     """Faults of what is said of derivatives."""
     differentiable = op.signature.differentiable
-    for trait in ("picks", "branch_free", "unit_slopes", "slopes"):
+    for trait in ("picks", "selects", "branch_free", "unit_slopes", "slopes"):
         if getattr(op, trait) and not differentiable:
             yield f"{trait} speaks of derivatives, and the op has none (jvp=None); leave it away"
     if op.branch_free and op.picks:

@@ -59,6 +59,7 @@ class OpRecord:
     commutes     the value does not depend on the order of the operands
     view         the value may share the memory of its operand
     picks        each element of the value is one of the operands' elements: at a tie its tangent lies between theirs
+    selects      its rules multiply a cotangent by factors that no operand makes infinite, positive where an element is taken
     branch_free  the derivative is one formula at every point, made of ops of which the same holds. False where it is not known
     unit_slopes  every derivative is 0, 1 or -1, or a share of a tie
     sums         the value, or a derivative in one operand, adds up many terms
@@ -87,6 +88,7 @@ class OpRecord:
     special: tuple[Special, ...] = ()
     broadcasts: bool = False
     picks: bool = False
+    selects: bool = False
     usual: tuple[Formula, ...] = ()
     core: int = 0
     elementwise: bool = False

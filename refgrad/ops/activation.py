@@ -292,6 +292,7 @@ relu = register(
     elementwise=True, unit_slopes=True,
     mistakes=Mistakes(other_branch=branches.negated),
     in_graphs=InGraphs(ELEMENTWISE, 38),
+    selects=True,
 )  # fmt: skip
 
 

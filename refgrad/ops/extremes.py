@@ -76,6 +76,7 @@ maximum = register(
     mistakes=Mistakes(other_branch=branches.exchanged),
     notation=Notation("max", with_number=("max {}", "max {}")),
     in_graphs=InGraphs(ELEMENTWISE, 4),
+    selects=True,
 )  # fmt: skip
 
 minimum = register(
@@ -93,6 +94,7 @@ minimum = register(
     mistakes=Mistakes(other_branch=branches.exchanged),
     notation=Notation("min", with_number=("min {}", "min {}")),
     in_graphs=InGraphs(ELEMENTWISE, 5),
+    selects=True,
 )  # fmt: skip
 
 
@@ -120,6 +122,7 @@ fmax = register(
     elementwise=True, commutes=True, unit_slopes=True,
     mistakes=Mistakes(other_branch=branches.exchanged),
     in_graphs=InGraphs(ELEMENTWISE, 44),
+    selects=True,
 )  # fmt: skip
 
 fmin = register(
@@ -136,6 +139,7 @@ fmin = register(
     elementwise=True, commutes=True, unit_slopes=True,
     mistakes=Mistakes(other_branch=branches.exchanged),
     in_graphs=InGraphs(ELEMENTWISE, 45),
+    selects=True,
 )  # fmt: skip
 
 
@@ -179,4 +183,5 @@ clip = register(
     elementwise=True, unit_slopes=True,
     mistakes=Mistakes(other_branch=branches.clipped),
     in_graphs=InGraphs(ELEMENTWISE, 51),
+    selects=True,
 )  # fmt: skip

@@ -119,6 +119,7 @@ getitem = register(
     notation=Notation(of_params=_in_brackets),
     in_graphs=InGraphs(PARAMETRISED, 15, params=params_in_graphs.key),
     complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
+    selects=True,
 )  # fmt: skip
 
 put_add: Op = register(
@@ -129,6 +130,7 @@ put_add: Op = register(
     domain=sampled(samplers.put_add),
     branch_free=True, helper=True,
     complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
+    selects=True,
 )  # fmt: skip
 
 
@@ -164,6 +166,7 @@ setitem: Op = register(
     domain=sampled(samplers.setitem),
     branch_free=True, helper=True,
     complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
+    selects=True,
 )  # fmt: skip
 
 
@@ -199,4 +202,5 @@ add_at: Op = register(
     domain=sampled(samplers.setitem),
     branch_free=True, helper=True,
     complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
+    selects=True,
 )  # fmt: skip

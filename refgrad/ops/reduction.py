@@ -97,6 +97,7 @@ sum = register(
     notation=Notation("Σ"),
     in_graphs=InGraphs(PARAMETRISED, 0, params=params_in_graphs.axes),
     complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
+    selects=True,
 )  # fmt: skip
 
 
@@ -156,6 +157,7 @@ mean: Op = register(
     mistakes=Mistakes(terms=lambda shape, axis, **_: count(shape, axis)),
     in_graphs=InGraphs(PARAMETRISED, 1, params=params_in_graphs.axes),
     complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
+    selects=True,
 )  # fmt: skip
 
 
@@ -265,6 +267,7 @@ max = register(
     reduces=np.maximum,
     mistakes=Mistakes(other_branch=branches.mirrored),
     in_graphs=InGraphs(PARAMETRISED, 3, params=params_in_graphs.axes),
+    selects=True,
 )  # fmt: skip
 
 min = register(
@@ -284,4 +287,5 @@ min = register(
     reduces=np.minimum,
     mistakes=Mistakes(other_branch=branches.mirrored),
     in_graphs=InGraphs(PARAMETRISED, 4, params=params_in_graphs.axes),
+    selects=True,
 )  # fmt: skip

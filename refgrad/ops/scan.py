@@ -75,6 +75,7 @@ cumsum = register(
     sums=True, accumulates=np.add,
     in_graphs=InGraphs(PARAMETRISED, 8, params=params_in_graphs.one_axis),
     complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
+    selects=True,
 )  # fmt: skip
 
 

@@ -279,4 +279,5 @@ where = register(
     elementwise=True, unit_slopes=True,
     mistakes=Mistakes(other_branch=branches.flipped),
     complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
+    selects=True,
 )  # fmt: skip

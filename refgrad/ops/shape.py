@@ -96,6 +96,7 @@ reshape = register(
     view=True, branch_free=True,
     in_graphs=InGraphs(PARAMETRISED, 13, params=params_in_graphs.reshape),
     complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
+    selects=True,
 )  # fmt: skip
 
 
@@ -113,6 +114,7 @@ transpose = register(
     view=True, branch_free=True,
     in_graphs=InGraphs(PARAMETRISED, 14, params=params_in_graphs.transpose),
     complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
+    selects=True,
 )  # fmt: skip
 
 
@@ -130,6 +132,7 @@ broadcast_to = register(
     view=True, branch_free=True,
     in_graphs=InGraphs(PARAMETRISED, 21, params=params_in_graphs.broadcast_to),
     complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
+    selects=True,
 )  # fmt: skip
 
 
@@ -162,6 +165,7 @@ astype = register(
     domain=sampled(samplers.astype),
     branch_free=True,
     complex_rules=HOLOMORPHIC, by_parts=by_parts.cast,
+    selects=True,
 )  # fmt: skip
 
 
@@ -212,6 +216,7 @@ flip = register(
     view=True, branch_free=True,
     in_graphs=InGraphs(PARAMETRISED, 19, params=params_in_graphs.flip),
     complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
+    selects=True,
 )  # fmt: skip
 
 
@@ -234,6 +239,7 @@ roll = register(
     branch_free=True,
     in_graphs=InGraphs(PARAMETRISED, 20, params=params_in_graphs.roll),
     complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
+    selects=True,
 )  # fmt: skip
 
 
@@ -281,6 +287,7 @@ pad: Op = register(
     branch_free=True,
     in_graphs=InGraphs(PARAMETRISED, 17, params=params_in_graphs.pad),
     complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
+    selects=True,
 )  # fmt: skip
 
 
@@ -314,4 +321,5 @@ concatenate: Op = register(
     branch_free=True,
     in_graphs=InGraphs(SEVERAL, 1, weight=2),
     complex_rules=HOLOMORPHIC, by_parts=by_parts.separately,
+    selects=True,
 )  # fmt: skip

@@ -94,6 +94,7 @@ sort = register(
     special=(Special((np.array([2.0, 2.0, 1.0]),), [1.0, 2.0, 2.0], ((1.0, 1.0),), "ties"),),
     mistakes=Mistakes(other_branch=branches.mirrored),
     in_graphs=InGraphs(PARAMETRISED, 9, params=params_in_graphs.one_axis),
+    selects=True,
 )  # fmt: skip
 
 # The order of x2 is constant wherever the derivative exists: no rule for x2.

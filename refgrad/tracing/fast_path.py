@@ -23,7 +23,7 @@ from refgrad.tracing.cotangents import unbroadcast
 from refgrad.tracing.dispatch import call_ufunc
 from refgrad.tracing.reverse import FAST, RULES, Var, record
 from refgrad.tracing.special_points import ordinary
-from refgrad.tracing.tape_rows import CHOOSING, RESHAPING, SELECTING, SUMMED
+from refgrad.tracing.tape_rows import CHOOSING, RESHAPING, SUMMED
 
 # --- elementwise ops ---------------------------------------------------------------------------------------------------
 
@@ -68,7 +68,7 @@ def _unary(op: Op, otherwise: Function) -> Function | None:
     if found is None:
         return None
     rule, select, _ = found
-    if op.name in SELECTING:
+    if op.selects:
         CHOOSING.add(rule)
     forward: Function = op.forward
 
@@ -97,7 +97,7 @@ def _binary(op: Op, otherwise: Function) -> Function | None:
     rule1, select1, first_asks_x2 = first
     rule2, select2, second_asks_x1 = second
     summed1, summed2 = _summed(rule1), _summed(rule2)
-    if op.name in SELECTING:
+    if op.selects:
         CHOOSING.update((rule1, rule2, summed1, summed2))
     forward: Function = op.forward
 
@@ -221,7 +221,8 @@ def _reduction(op: Op) -> Function:
     RULES.append(lambda y_bar, shape: rule(y_bar, shape, *params))
     number = len(RULES) - 1
     RESHAPING.add(number)
-    CHOOSING.add(number)
+    if op.selects:
+        CHOOSING.add(number)
 
     def call(x: Var) -> Any:
         value, tape = x._value, x._tape

@@ -5,7 +5,7 @@ of the quotient multiplies that zero by an infinite slope. So where a gradient i
 which elements were selected on the way from the outputs. A rule gives nothing elsewhere. A cotangent that is zero as a number, as that of
 the root in ``np.sqrt(x)**2`` at 0, is no reason to leave a path out: its limit counts.
 
-Only operations that select or move elements make a mask narrower (SELECTING in tape_rows.py), only elementwise ones keep it. From any
+Only operations that select or move elements make a mask narrower (``selects`` in the record), only elementwise ones keep it. From any
 other, as from a product of matrices, all elements count as reached.
 """
 
@@ -24,7 +24,7 @@ from refgrad.tracing.cotangents import accumulate, fit, summed, unbroadcast
 from refgrad.tracing.differentiable_arguments import plain
 from refgrad.tracing.entry import Entry
 from refgrad.tracing.reverse import RULES, Seeds
-from refgrad.tracing.tape_rows import CHOOSING, RESHAPING, SELECTING, SUMMED
+from refgrad.tracing.tape_rows import CHOOSING, RESHAPING, SUMMED
 
 
 class _Asked(threading.local):
@@ -128,7 +128,7 @@ def _of_rules(entry: Any, y_bar: Any, mask: Any) -> list[tuple[int, Any, Any]]:
 
 def _of_entry(entry: Entry, y_bar: Any, mask: Any) -> list[tuple[int, Any, Any]]:
     """The same of an Entry."""
-    if entry.op.name in SELECTING:
+    if entry.op.selects:
         reached = [plain(x) != 0 for x in entry.cotangents(_numbers(mask, y_bar))]
         return [
             (e.place, *both) for e, *both in zip(entry.edges, entry.cotangents(y_bar), reached, strict=True)

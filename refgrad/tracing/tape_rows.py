@@ -19,12 +19,7 @@ from refgrad.tracing.entry import Entry
 # Numbers of the rules of compact entries that change the shape: products of matrices, reductions, operands that were broadcast.
 RESHAPING: set[int] = set()
 SUMMED: dict[int, int] = {}  # of these, operands that were broadcast: the number of the rule before the sum
-CHOOSING: set[int] = set()  # numbers of the rules of ops in SELECTING
-# Ops that are linear in the cotangent by factors that no element of the operand makes infinite, positive where an element is selected.
-SELECTING = frozenset({
-    "where", "maximum", "minimum", "fmax", "fmin", "clip", "relu", "max", "min", "sort", "getitem", "setitem", "put_add", "add_at",
-    "reshape", "transpose", "broadcast_to", "flip", "roll", "pad", "concatenate", "astype", "sum", "mean", "cumsum",
-})  # fmt: skip
+CHOOSING: set[int] = set()  # numbers of the rules of ops that select
 
 
 def elementwise_part(tape: list[Any], places: set[int], shape: tuple[int, ...]) -> list[Any] | None:

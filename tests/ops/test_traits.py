@@ -16,6 +16,7 @@ from refgrad.bounds.formats import FORMATS
 from refgrad.op import BY_METHOD, FUNCTIONS, REGISTRY, Op
 from refgrad.op.traits import POLE, POOLS, REFUSED, REGULAR, SINGULAR
 from refgrad.tracing.ball import Ball, exact, parts
+from refgrad.transforms import vjp
 
 TWICE = (
     8 * np.finfo(float).eps
@@ -78,6 +79,30 @@ def is_elementwise(op: Op) -> bool:
 @pytest.mark.parametrize("op", names("elementwise"), ids=by_name)
 def test_an_elementwise_op_computes_places_apart(op: Op) -> None:
     assert is_elementwise(op)
+
+
+@pytest.mark.parametrize("op", names("selects"), ids=by_name)
+def test_an_op_that_selects_multiplies_by_factors_that_are_finite_everywhere(op: Op) -> None:
+    """Of ones it sends back a positive number where an element is taken and 0 elsewhere, at the largest and at infinite numbers, too."""
+    taken = 0
+    for draw in DRAWS:
+        operands, params = drawn(op, draw)
+        for size in (1.0, 1e308, np.inf):
+            with np.errstate(all="ignore"):
+                xs = [x * size if x.dtype.kind == "f" else x for x in operands]
+                active = [x for x in xs if x.dtype.kind == "f"]
+
+                def f(*given: Any, xs: Any = xs, params: Any = params) -> Any:
+                    rest = iter(given)
+                    return op(*[next(rest) if x.dtype.kind == "f" else x for x in xs], **params)
+
+                y, back = vjp(f, *active)
+                sent = back(np.ones_like(y))
+            for x_bar in sent:
+                assert np.isfinite(x_bar).all()
+                assert (x_bar >= 0).all()
+                taken += np.count_nonzero(x_bar)
+    assert taken
 
 
 @pytest.mark.parametrize("name", ["softmax", "cumsum", "flip", "matmul", "sum", "sort"])

@@ -259,7 +259,7 @@ PLACES: dict[str, Place] = {
     "exp2 of the difference overflows": _exponential_of_the_difference_overflows(2.0),
     "exp overflows": _exponential_overflows,
     "the corner of x log y": _corner,
-    "negative": _negative,
+    "below zero": _negative,
     "the reciprocal of the last operand overflows": _last_reciprocal_overflows,
     "an operand that is not finite": _not_finite,
     "a sum leaves the range": _sum_leaves_the_range,

@@ -12,6 +12,7 @@ import numpy as np
 from refgrad.arrays import Array
 from refgrad.ops.reduction import expanded
 from refgrad.testing.deviations.recorded_formula import TANGENT, Formula, Inputs, Outcomes
+from refgrad.testing.deviations.running_formulas import ADDED
 from refgrad.tracing.ball import parts
 
 
@@ -86,15 +87,20 @@ def _square_before_factors(inputs: Inputs) -> Outcomes:
 def _logarithm_of_zero_cotangent(inputs: Inputs) -> Outcomes:
     """logcumsumexp: the gradient takes logarithms of the positive and of the negative cotangents, and running sums from the end.
 
-    The derivative with respect to a cotangent of 0 is NaN. Forward mode through the gradient divides by these sums, where one is 0 too.
+    The derivative with respect to a cotangent of 0 is NaN. Forward mode through the gradient divides by a running sum plus 1e-13. In a
+    format that has no such number this is 0/0 where the sum is 0, if the row has cotangents of that sign at all.
     """
     if inputs.y_bar is None:
         return {}
-    y_bar, axis = _plain(inputs.y_bar), inputs.params["axis"]
+    y_bar, axis, fmt = _plain(inputs.y_bar), inputs.params["axis"], inputs.fmt
     if not inputs.second:
         return {TANGENT: [_anything(y_bar == 0)]}
-    sums = [np.flip(np.cumsum(np.flip(sign * y_bar > 0, axis), axis), axis) for sign in (1, -1)]
-    return {0: [_anything((sums[0] == 0) | (sums[1] == 0))]}
+    places = np.zeros(y_bar.shape, bool)
+    for sign in (1, -1) if fmt.u * fmt.least_normal > ADDED else ():
+        there = sign * y_bar > 0
+        below = np.flip(np.cumsum(np.flip(there, axis), axis), axis)
+        places |= (below == 0) & np.any(there, axis=axis, keepdims=True)
+    return {0: [_anything(places)]}
 
 
 def _plain(x: Any) -> Array:

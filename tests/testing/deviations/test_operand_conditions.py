@@ -89,7 +89,7 @@ MEANT = {
     "a row of equal numbers": (([[1.0, 1.0], [1.0, 2.0]],), {"axis": 1}, True),
     "a row of zeros": (([[0.0, -0.0], [1.0, 2.0]],), {"axis": 1}, True),
     "the corner of x log y": (([0.0, 0.0, 0.0, 1.0], [0.0, -1.0, 1.0, 0.0]), {}, [True, True, False, False]),
-    "negative": (([-1.0, 0.0, NAN, 1.0],), {}, [True, False, False, False]),
+    "below zero": (([-1.0, 0.0, NAN, 1.0],), {}, [True, False, False, False]),
     "the reciprocal of the last operand overflows": (([2.8e-39, 1e-38],), {}, [True, False]),
     "an operand that is not finite": (([1.0], [NAN, 1.0]), {}, True),
     "a sum leaves the range": (([1.0, -2e19],), {}, True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -97,3 +98,10 @@ def test_forward_mode_through_logcumsumexp_divides_by_sums_of_the_cotangents_of_
     asked = Inputs(True, (x,), {"axis": 0}, y_bar, (x,), FMT)
     [ball] = OVERFLOW_FORMULAS["the logarithm of a cotangent of zero"](asked)[0]
     assert [within(np.nan, ball, (k,), 1.0) for k in range(4)] == [False, False, True, True]
+    [positive] = OVERFLOW_FORMULAS["the logarithm of a cotangent of zero"](
+        replace(asked, y_bar=exact(np.ones(4), FMT))
+    )[0]
+    [wide] = OVERFLOW_FORMULAS["the logarithm of a cotangent of zero"](
+        replace(asked, fmt=FORMATS["bfloat16"])
+    )[0]
+    assert not any(within(np.nan, each, (k,), 1.0) for each in (positive, wide) for k in range(4))
