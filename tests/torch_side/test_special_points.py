@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 from refgrad import nn  # noqa: E402  torch decides whether this module runs at all
 from refgrad.bounds.formats import computed_on  # noqa: E402
 from refgrad.domain import Special  # noqa: E402
+from refgrad.errors import GradientMismatch  # noqa: E402
 from refgrad.op import REGISTRY, Op  # noqa: E402
 from refgrad.testing.deviations.file import load  # noqa: E402
 from refgrad.testing.judging.verdict import DISAGREE, Verdict  # noqa: E402
@@ -123,6 +124,19 @@ def test_where_the_value_is_nan_any_gradient_passes(dtype: str) -> None:
         (lambda x: torch.nn.functional.leaky_relu(x, 0.25), lambda x: nn.leaky_relu(x, slope=0.25)),
         (torch.nn.functional.elu, nn.elu),
         (torch.relu, nn.relu),
-        (lambda x: torch.where(x > 0, torch.log(x), 0.0), lambda x: np.where(x > 0, np.log(x), 0.0)),
     ):
         gradcheck(f, (x,), reference=reference, dtypes=(dtype,))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("at", [0.0, np.nan])
+def test_a_branch_that_is_not_selected_has_no_nan_to_give(dtype: str, at: float) -> None:
+    """The value is 0 there, and so is the gradient; torch multiplies the 0 of the mask by the slope of the other branch."""
+    x = torch.tensor([at, 1.0, -2.0], requires_grad=True)
+    with pytest.raises(GradientMismatch, match="got nan, a finite number is expected: 0"):
+        gradcheck(
+            lambda x: torch.where(x > 0, torch.log(x), 0.0),
+            (x,),
+            reference=lambda x: np.where(x > 0, np.log(x), 0.0),
+            dtypes=(dtype,),
+        )

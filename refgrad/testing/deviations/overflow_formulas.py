@@ -28,7 +28,8 @@ def _infinite_direction_times_mask(inputs: Inputs) -> Outcomes:
         found |= {k: [_meeting(_anything(arriving), x.shape)] for k, x in enumerate(xs)}
     moving = [~np.isfinite(_plain(x_dot)) for x_dot in inputs.xs_dot if x_dot is not None]
     if moving and "axis" in params:
-        found[TANGENT] = [_anything(np.any(moving[0], axis=params["axis"], keepdims=params["keepdims"]))]
+        met = np.any(moving[0], axis=params["axis"], keepdims=params["keepdims"])
+        found[TANGENT] = [_anything(np.asarray(met))]
     elif moving:
         shape = np.broadcast_shapes(*[x.shape for x in xs])
         found[TANGENT] = [_anything(np.logical_or.reduce([np.broadcast_to(m, shape) for m in moving]))]

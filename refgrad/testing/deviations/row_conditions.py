@@ -73,7 +73,7 @@ def _groups(x: Array, params: Params) -> Array:
 
 def _channels(x: Array, _params: Params) -> Array:
     """The channels of batch_norm."""
-    return np.reshape(np.moveaxis(x, 1, 0), (x.shape[1], -1))
+    return np.reshape(np.swapaxes(x, 0, 1), (x.shape[1], -1))
 
 
 def _samples_and_channels(x: Array, _params: Params) -> Array:
