@@ -149,6 +149,11 @@ def _zero_input(xs: Operands, _params: Params, _fmt: Format) -> Array:
     return np.asarray(np.any(np.equal(xs[0], 0)))
 
 
+def _first_is_subnormal(xs: Operands, _params: Params, fmt: Format) -> Array:
+    """The first operand, broadcast against the others, is below the normal range."""
+    return np.abs(np.broadcast_arrays(*xs)[0]) < fmt.least_normal
+
+
 def _exponential_at_zero(xs: Operands, _params: Params, _fmt: Format) -> Array:
     """gammainc, gammaincc: the first operand is 1 and the second 0, where the slope is that of 1 - exp(-x)."""
     a, x = np.broadcast_arrays(*xs)
@@ -250,6 +255,7 @@ PLACES: dict[str, Place] = {
     "complex zero base and exponent": _complex_zero_base_and_exponent,
     "a zero among the inputs": _zero_input,
     "first operand one and second zero": _exponential_at_zero,
+    "first operand subnormal": _first_is_subnormal,
     "origin": _origin,
     "zero or one": _zero_or_one,
     "second operand minus one": _second_is_minus_one,

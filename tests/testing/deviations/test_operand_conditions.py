@@ -52,6 +52,7 @@ MEANT = {
     "the square of the divisor leaves the range": (([1.0], [ROOT, 1.0, 1e-20]), {}, [True, False, True]),
     "NaN operand": (([NAN, 1.0, np.inf],), {}, [True, False, False]),
     "first operand one and second zero": (([1.0, 1.0, 2.0], [0.0, 1.0, 0.0]), {}, [True, False, False]),
+    "first operand subnormal": (([1e-40, 1.2e-38, 0.0], [1.0]), {}, [True, False, True]),
     "the smallest number": (([FMT.least, 2 * FMT.least, 0.0],), {}, [True, False, False]),
     "the sum of squares overflows": (
         ([[2.0**100, -(2.0**100)], [3.0, NAN], [2.0**50, 0.0]],),
