@@ -275,9 +275,17 @@ def _known(x: PlainArray, fmt: Format) -> Ball:
 
 def _of_same_content(x: Array, content: bytes, fmt: Format) -> Ball:
     """The constant lifted, or what another array of the same content was lifted to: a tape keeps copies of constants."""
-    for (_, name, u_acc), (_, known, ball) in list(_KNOWN.items()):
-        if name == fmt.name and u_acc == fmt.u_acc and ball.shape == x.shape and known == content:
-            return ball
+    for key in list(
+        _KNOWN
+    ):  # the keys alone: making pairs may collect garbage, and an array that dies leaves the dict
+        found = _KNOWN.get(key)
+        if (
+            found is not None
+            and key[1:] == (fmt.name, fmt.u_acc)
+            and found[2].shape == x.shape
+            and found[1] == content
+        ):
+            return found[2]
     return _constant(x, fmt)
 
 

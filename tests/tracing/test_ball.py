@@ -358,3 +358,21 @@ def test_what_is_remembered_belongs_to_one_op_its_operands_and_parameters() -> N
             np.testing.assert_array_equal(np.copysign(1, value), np.copysign(1, expected))
             np.testing.assert_array_equal(value, expected)
             np.testing.assert_array_equal(radius, reach)
+
+
+def test_a_constant_that_dies_while_another_one_is_looked_up_is_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Making pairs of keys and values may collect garbage, and an array that dies leaves the table."""
+
+    class Dying(dict[Any, Any]):
+        def items(self) -> Any:
+            for key in self.keys():
+                self.pop(key)
+                yield key, None
+
+    fmt = FORMATS["float64"]
+    monkeypatch.setattr(rounding, "_KNOWN", Dying())
+    kept = [np.full(64, float(k)) for k in range(3)]
+    balls = [rounding.lift(x, fmt) for x in kept]
+    assert rounding.lift(kept[2].copy(), fmt) is balls[2]

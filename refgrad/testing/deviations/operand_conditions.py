@@ -154,6 +154,12 @@ def _first_is_subnormal(xs: Operands, _params: Params, fmt: Format) -> Array:
     return np.abs(np.broadcast_arrays(*xs)[0]) < fmt.least_normal
 
 
+def _reciprocal_of_modulus_overflows(xs: Operands, _params: Params, fmt: Format) -> Array:
+    """Some complex number, of these two parts, is not zero and has a reciprocal that overflows."""
+    size = np.hypot(*[np.asarray(x, fmt.wide) for x in xs])
+    return np.asarray(np.any((size > 0) & (size <= 1 / fmt.max)))
+
+
 def _exponential_at_zero(xs: Operands, _params: Params, _fmt: Format) -> Array:
     """gammainc, gammaincc: the first operand is 1 and the second 0, where the slope is that of 1 - exp(-x)."""
     a, x = np.broadcast_arrays(*xs)
@@ -255,6 +261,7 @@ PLACES: dict[str, Place] = {
     "complex zero base and exponent": _complex_zero_base_and_exponent,
     "a zero among the inputs": _zero_input,
     "first operand one and second zero": _exponential_at_zero,
+    "the reciprocal of a modulus overflows": _reciprocal_of_modulus_overflows,
     "first operand subnormal": _first_is_subnormal,
     "origin": _origin,
     "zero or one": _zero_or_one,

@@ -52,6 +52,7 @@ MEANT = {
     "the square of the divisor leaves the range": (([1.0], [ROOT, 1.0, 1e-20]), {}, [True, False, True]),
     "NaN operand": (([NAN, 1.0, np.inf],), {}, [True, False, False]),
     "first operand one and second zero": (([1.0, 1.0, 2.0], [0.0, 1.0, 0.0]), {}, [True, False, False]),
+    "the reciprocal of a modulus overflows": (([1.0, 0.0], [0.0, 2e-39]), {}, True),
     "first operand subnormal": (([1e-40, 1.2e-38, 0.0], [1.0]), {}, [True, False, True]),
     "the smallest number": (([FMT.least, 2 * FMT.least, 0.0],), {}, [True, False, False]),
     "the sum of squares overflows": (
@@ -142,6 +143,7 @@ NOT_MEANT = {  # of conditions on the operands as a whole
     "a zero among the inputs": [(([1.0, 2.0], [0.0]), {})],
     "a norm below eps": [(([[0.5, 1.0], [3.0, 4.0]], [[3.0, 4.0]]), {"dim": 1, "eps": 1.0})],
     "weight for single elements": [(([[[1.0, 2.0]]], [1.0]), {}), (([[1.0, 2.0]],), {"weight": None})],
+    "the reciprocal of a modulus overflows": [(([1.0, 0.0], [0.0, 0.0]), {}), (([0.0], [1e-38]), {})],
     "a row of equal numbers": [(([[1.0, 1.0], [2.0, 2.0]],), {"axis": 0})],
     "a row of zeros": [(([[0.0, 1.0], [0.0, 2.0]],), {"axis": 1}), (([[0.0, 0.0, 1.0]],), {"axis": None})],
     "an operand that is not finite": [(([1.0], [1e38, 0.0]), {})],
