@@ -36,6 +36,21 @@ def _hypot_by_a_ratio(a: Any, b: Any) -> Any:
     return larger * np.sqrt(1 + np.square(smaller / larger))
 
 
+def _softsign_without_its_square(inputs: Inputs) -> Outcomes:
+    """softsign: of the slope 1/(1 + |x|) - |x|/(1 + |x|)^2 the first term alone, where the square overflows."""
+    if inputs.second:
+        return {}
+    [x], [x_dot], y_bar = inputs.xs, inputs.xs_dot, inputs.y_bar
+    beyond = np.abs(parts(x)[0]) >= inputs.fmt.max**0.5
+    share = np.where(beyond, 1 / (1 + np.abs(x)), 1 / np.square(1 + np.where(beyond, 0.0, np.abs(x))))
+    found: Outcomes = {}
+    if y_bar is not None:
+        found[0] = [y_bar * share]
+    if x_dot is not None:
+        found[TANGENT] = [x_dot * share]
+    return found
+
+
 def _tanhshrink_by_factors(inputs: Inputs) -> Outcomes:
     """tanhshrink: what arrives less its product with (1 + t)(1 - t), the slope of t = tanh(x)."""
     if inputs.second:
@@ -111,6 +126,7 @@ FRAMEWORK_FORMULAS: dict[str, Formula] = {
     "norm by a root in float32": _norm_by_a_root_in_single,
     "power of one less by its factor": _power_by_its_factor,
     "product by quotients": _product_by_quotients,
+    "softsign without its square": _softsign_without_its_square,
     "tanhshrink by the factors of tanh's slope": _tanhshrink_by_factors,
 }
 

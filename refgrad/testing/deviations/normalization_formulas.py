@@ -11,7 +11,14 @@ from refgrad import nn
 from refgrad.bounds.formats import FORMATS, Format
 from refgrad.bounds.rounding import nearest
 from refgrad.op import FUNCTIONS
-from refgrad.testing.deviations.recorded_formula import TANGENT, VALUE, Formula, Inputs, Outcomes
+from refgrad.testing.deviations.recorded_formula import (
+    TANGENT,
+    VALUE,
+    Formula,
+    Inputs,
+    Outcomes,
+    second_derivative,
+)
 from refgrad.tracing.ball import Ball, exact, parts
 from refgrad.transforms import vjp
 
@@ -167,6 +174,49 @@ def _recorded(x: Any, y_bar: Any, weight: Any, reciprocal: Any) -> Any:
     return Ball(value, (1 + 2 * fmt.u) * (radius + left), fmt)
 
 
+def _difference_of_sums(inputs: Inputs) -> Outcomes:
+    """group_norm, second derivative by the input: differences of sums that are 0 in a group of equal elements, times 1/s^3.
+
+    With n elements x of mean m, g = w y_bar, tangents t and standard deviation s, here sqrt(eps), it is
+    -((t - mean t) sum(g (x - m)) + (g - mean g) sum(t (x - m)) + (x - m) sum(t (g - mean g))) / (n s^3). Each factor with x - m is 0 and
+    computed as a difference: of n products and their sum in any order (Higham, section 3.1), and of what rounding left of the mean.
+    """
+    params, names = inputs.params, FUNCTIONS["nn.group_norm"].operands(inputs.params)
+    if not inputs.second or inputs.y_bar is None or any(t is None for t in inputs.xs_dot):
+        return {}
+
+    def gradient(y_bar: Any, *xs: Any) -> Any:
+        return vjp(lambda *given: nn.group_norm(**{**params, **dict(zip(names, given, strict=True))}), *xs)[
+            1
+        ](y_bar)
+
+    value, radius = parts(second_derivative(gradient, inputs)[0][0])
+    shape = inputs.xs[0].shape
+    given = dict(zip(names, inputs.xs, strict=True))
+    weight = (
+        np.reshape(np.abs(parts(given["weight"])[0]), (-1, *[1] * (len(shape) - 2)))
+        if "weight" in given
+        else 1.0
+    )
+    rows = [parts(inputs.xs[0])[0], parts(inputs.y_bar)[0] * weight, parts(inputs.xs_dot[0])[0]]
+    groups = (shape[0], params["num_groups"], -1)
+    x, g, t = (np.abs(np.reshape(np.broadcast_to(row, shape), groups)) for row in rows)
+    n, signed = x.shape[-1], np.reshape(rows[0], groups)
+
+    def beside(a: Any, b: Any) -> Any:
+        """What (a - mean a) times a difference of sums of b x may come to."""
+        return (a + np.mean(a, axis=-1, keepdims=True)) * np.sum(b * x, axis=-1, keepdims=True)
+
+    terms = (
+        beside(t, g)
+        + beside(g, t)
+        + x * np.sum(t * (g + np.mean(g, axis=-1, keepdims=True)), axis=-1, keepdims=True)
+    )
+    left = 2 * (n + 4) * inputs.fmt.u * terms / n * params["eps"] ** -1.5
+    left = np.where(np.all(signed == signed[..., :1], axis=-1, keepdims=True), left, 0.0)
+    return {0: [Ball(value, radius + np.reshape(left, shape), inputs.fmt)]}
+
+
 NORMALIZATION_FORMULAS: dict[str, Formula] = {
     "layer_norm with statistics held": _statistics_held,
     "batch_norm with statistics held": _batch_statistics_held,
@@ -176,6 +226,7 @@ NORMALIZATION_FORMULAS: dict[str, Formula] = {
     "group_norm by a shift": _by_shift("nn.group_norm"),
     "batch_norm by the memory of its weight": _weight_by_memory,
     "group_norm by terms that cancel": _terms_that_cancel,
+    "group_norm by differences of sums": _difference_of_sums,
 }
 
 __all__ = ["NORMALIZATION_FORMULAS"]

@@ -13,13 +13,6 @@ from refgrad.op import Params
 from refgrad.testing.deviations.condition import Operands, Place
 
 
-def _a_group_of_equal_elements(xs: Operands, params: Params, _fmt: Format) -> Array:
-    """group_norm: all elements of a group are equal."""
-    x = np.asarray(xs[0])
-    groups = np.reshape(x, (x.shape[0], params["num_groups"], -1))
-    return np.asarray(np.any(np.all(groups == groups[..., :1], axis=-1)))
-
-
 def _weight_for_single_elements(xs: Operands, params: Params, _fmt: Format) -> Array:
     """batch_norm: a weight, and one element for each channel of a sample."""
     return np.asarray("weight" not in params and math.prod(np.shape(xs[0])[2:]) == 1)
@@ -110,7 +103,6 @@ def _squares_overflow(xs: Operands, params: Params, fmt: Format) -> Array:
 
 
 ROW_PLACES: dict[str, Place] = {
-    "a group of equal elements": _a_group_of_equal_elements,
     "weight for single elements": _weight_for_single_elements,
     "a power of a norm overflows": _power_of_a_norm_overflows,
     "a norm below eps": _norm_below_eps,

@@ -5,7 +5,6 @@ The memory of all tensors is compared before and after, because func must not wr
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -78,7 +77,7 @@ class Evaluator:
 
         cotangents   one for each output; None for one that is not given
         twice        whether the backward runs a second time
-        recorded     whether it runs with create_graph=True, too; what it raises then is no answer
+        recorded     whether it runs with create_graph=True, too; a RuntimeError then says that it is not differentiable, and is no answer
         """
         watch = _MemoryWatch()
         active = request.question.active
@@ -114,9 +113,13 @@ class Evaluator:
         except Exception as error:
             raise Raised(error, "backward") from error
         if recorded:
-            with contextlib.suppress(Exception):  # a backward need not be differentiable
+            try:
                 found = gradients(record=True)
                 answer.recorded = tuple(None if g is None else g.detach().clone() for g in found)
+            except RuntimeError:
+                pass  # torch's own word that a backward is not differentiable, which it need not be
+            except Exception as error:
+                raise Raised(error, "backward") from error
         return answer
 
     def forward(self, request: Request, tangents: Sequence[PlainArray | None]) -> Answer:

@@ -62,3 +62,15 @@ def test_tanhshrink_by_factors_has_the_same_slope_and_no_digit_near_zero() -> No
         assert not within(-3.01 * np.tanh(0.75) ** 2, ball, (0,), 1.0)
         assert within(4 * -3e-18, ball, (1,), 1.0)
         assert not within(-3e-14, ball, (1,), 1.0)
+
+
+def test_softsign_without_its_square_is_the_slope_but_for_numbers_whose_square_overflows() -> None:
+    x, w = np.array([3.0, 1e200]), np.array([-2.0, -2.0])
+    found = FORMULAS["softsign without its square"](asked(x, y_bar=w, xs_dot=[w]))
+    for key in (0, TANGENT):
+        [ball] = found[key]
+        assert within(-2 / 16, ball, (0,), 1.0)
+        assert not within(-2.001 / 16, ball, (0,), 1.0)
+        assert within(-2e-200, ball, (1,), 1.0)
+        assert not within(0.0, ball, (1,), 1.0)
+        assert not within(-2.001e-200, ball, (1,), 1.0)

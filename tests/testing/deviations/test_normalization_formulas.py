@@ -13,7 +13,7 @@ import torch
 
 import refgrad as rg
 from refgrad.bounds.formats import FORMATS
-from refgrad.nn import layer_norm
+from refgrad.nn import group_norm, layer_norm
 from refgrad.testing.deviations.normalization_formulas import NORMALIZATION_FORMULAS
 from refgrad.testing.deviations.recorded_formula import TANGENT, Inputs
 from refgrad.tracing.ball import exact, parts
@@ -156,3 +156,28 @@ def test_the_gradient_of_single_numbers_that_records_itself_is_what_cancellation
     assert assert_within(got.detach().double().numpy(), held) == 320
     terms = np.abs(parts(balls[2])[0] * parts(balls[1])[0]) / np.sqrt(1e-5)
     assert np.max(parts(held)[1] / terms) < 2.1, "an error larger than the terms is not hidden"
+
+
+def test_differences_of_sums_leave_noise_in_groups_of_equal_elements_alone() -> None:
+    rng, fmt = np.random.default_rng(5), FORMATS["float32"]
+    x, y_bar, x_dot = [rng.standard_normal((64, 2, 3)).astype(np.float32) for _ in range(3)]
+    x[:, 0] = x[:, 0, :1]
+    given = torch.tensor(x, requires_grad=True)
+    y = torch.nn.functional.group_norm(given, 2)
+    [slope] = torch.autograd.grad(y, given, torch.tensor(y_bar), create_graph=True)
+    [got] = torch.autograd.grad(slope, given, torch.tensor(x_dot))
+    params = {"num_groups": 2, "weight": None, "bias": None, "eps": 1e-5}
+    balls = [exact(a.astype(float), fmt) for a in (x, y_bar, x_dot)]
+    asked = Inputs(True, (balls[0],), params, balls[1], (balls[2],), fmt)
+    [held] = NORMALIZATION_FORMULAS["group_norm by differences of sums"](asked)[0]
+    assert assert_within(got.numpy()[:, 0].astype(float), held[:, 0]) == 192
+    radius = parts(held)[1]
+    term = float(np.prod([np.max(np.abs(a)) for a in (x, y_bar, x_dot)])) / 1e-5**1.5
+    assert np.max(np.abs(got.numpy()[:, 0])) > 0.1, "noise"
+    assert np.max(radius[:, 0]) < 14 * (3 + 4) * fmt.u * term, (
+        "six sums of no more than 2 (n + 4) roundings of a term"
+    )
+    bound = rg.jvp(lambda a: rg.vjp(lambda b: group_norm(b, 2), a)[1](balls[1])[0], (balls[0],), (balls[2],))[
+        1
+    ]
+    assert np.array_equal(radius[:, 1], parts(bound)[1][:, 1]), "nothing is added in the other group"

@@ -156,3 +156,29 @@ def test_a_fingerprint_tells_bits_apart() -> None:
 def test_an_answer_that_came_again_is_not_kept_twice() -> None:
     answer = Evaluator(torch.sin, (torch.arange(3.0),)).reverse(request(), [np.ones(3)], twice=True)
     assert answer.again is None
+
+
+def raising_under_create_graph(error):
+    class Raising(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, y_bar):
+            if torch.is_grad_enabled():
+                raise error("of the recorded backward")
+            return y_bar * 2
+
+    return Evaluator(Raising.apply, (torch.ones(3),))
+
+
+def test_a_backward_need_not_be_differentiable() -> None:
+    answer = raising_under_create_graph(RuntimeError).reverse(request(), [np.ones(3)], recorded=True)
+    assert answer.found[0].tolist() == [2.0] * 3
+    assert answer.recorded == ()
+
+
+def test_any_other_exception_with_create_graph_is_told() -> None:
+    with pytest.raises(Raised, match="of the recorded backward"):
+        raising_under_create_graph(TypeError).reverse(request(), [np.ones(3)], recorded=True)
