@@ -17,10 +17,9 @@ from refgrad.testing.deviations.recorded_formula import (
     Formula,
     Inputs,
     Outcomes,
-    second_derivative,
 )
 from refgrad.tracing.ball import Ball, exact, parts
-from refgrad.transforms import vjp
+from refgrad.transforms import jvp, vjp
 
 
 def _statistics_held(inputs: Inputs) -> Outcomes:
@@ -175,46 +174,64 @@ def _recorded(x: Any, y_bar: Any, weight: Any, reciprocal: Any) -> Any:
 
 
 def _difference_of_sums(inputs: Inputs) -> Outcomes:
-    """group_norm, second derivative by the input: differences of sums that are 0 in a group of equal elements, times 1/s^3.
+    """group_norm, second derivative by the input, where sums of products with x - m come as differences of two sums.
 
-    With n elements x of mean m, g = w y_bar, tangents t and standard deviation s, here sqrt(eps), it is
-    -((t - mean t) sum(g (x - m)) + (g - mean g) sum(t (x - m)) + (x - m) sum(t (g - mean g))) / (n s^3). Each factor with x - m is 0 and
-    computed as a difference: of n products and their sum in any order (Higham, section 3.1), and of what rounding left of the mean.
+    For n elements x of mean m and standard deviation s, g = w y_bar and the tangents t it is, with S = sum(g (x - m)) and
+    T = sum(t (x - m)), -((t - mean t) S + (g - mean g) T + (x - m) sum(t (g - mean g)))/(n s^3) + 3 (x - m) S T/(n^2 s^5). S is
+    sum(g x) - m sum(g), of n products and their sums in any order (Higham, section 3.1), with a rounded m; T is alike.
     """
     params, names = inputs.params, FUNCTIONS["nn.group_norm"].operands(inputs.params)
     if not inputs.second or inputs.y_bar is None or any(t is None for t in inputs.xs_dot):
         return {}
 
     def gradient(y_bar: Any, *xs: Any) -> Any:
-        return vjp(lambda *given: nn.group_norm(**{**params, **dict(zip(names, given, strict=True))}), *xs)[
-            1
-        ](y_bar)
+        given = dict(zip(names, xs, strict=True))
+        return vjp(lambda x: nn.group_norm(**{**params, **given, "input": x}), given["input"])[1](y_bar)
 
-    value, radius = parts(second_derivative(gradient, inputs)[0][0])
-    shape = inputs.xs[0].shape
-    given = dict(zip(names, inputs.xs, strict=True))
-    weight = (
-        np.reshape(np.abs(parts(given["weight"])[0]), (-1, *[1] * (len(shape) - 2)))
-        if "weight" in given
-        else 1.0
-    )
+    second = jvp(lambda *xs: gradient(inputs.y_bar, *xs)[0], inputs.xs, inputs.xs_dot)[1]
+    shape, weight = inputs.xs[0].shape, 1.0
+    if "weight" in names:
+        weight = np.reshape(parts(inputs.xs[names.index("weight")])[0], (-1, *[1] * (len(shape) - 2)))
     rows = [parts(inputs.xs[0])[0], parts(inputs.y_bar)[0] * weight, parts(inputs.xs_dot[0])[0]]
     groups = (shape[0], params["num_groups"], -1)
-    x, g, t = (np.abs(np.reshape(np.broadcast_to(row, shape), groups)) for row in rows)
-    n, signed = x.shape[-1], np.reshape(rows[0], groups)
+    x, g, t = (np.reshape(np.broadcast_to(row, shape), groups).astype(float) for row in rows)
+    n = x.shape[-1]
 
-    def beside(a: Any, b: Any) -> Any:
-        """What (a - mean a) times a difference of sums of b x may come to."""
-        return (a + np.mean(a, axis=-1, keepdims=True)) * np.sum(b * x, axis=-1, keepdims=True)
+    def mean(a: Any) -> Any:
+        return np.mean(a, axis=-1, keepdims=True)
 
-    terms = (
-        beside(t, g)
-        + beside(g, t)
-        + x * np.sum(t * (g + np.mean(g, axis=-1, keepdims=True)), axis=-1, keepdims=True)
-    )
-    left = 2 * (n + 4) * inputs.fmt.u * terms / n * params["eps"] ** -1.5
-    left = np.where(np.all(signed == signed[..., :1], axis=-1, keepdims=True), left, 0.0)
-    return {0: [Ball(value, radius + np.reshape(left, shape), inputs.fmt)]}
+    near = np.abs(x - mean(x))
+    scale = 1 / np.sqrt(np.var(x, axis=-1, keepdims=True) + params["eps"])
+    (of_g, lost_g), (of_t, lost_t) = [(mean(a * near), mean(a * np.abs(x))) for a in (np.abs(g), np.abs(t))]
+    left = (np.abs(t) + mean(np.abs(t))) * lost_g + (np.abs(g) + mean(np.abs(g))) * lost_t
+    left = left + np.abs(x) * mean(np.abs(t) * (np.abs(g) + mean(np.abs(g))))
+    left = scale**3 * left + 3 * scale**5 * near * (of_g * lost_t + of_t * lost_g)
+    value, radius = parts(second)
+    return {0: [Ball(value, radius + np.reshape(2 * (n + 4) * inputs.fmt.u * left, shape), inputs.fmt)]}
+
+
+def _rounding_without_tangent(inputs: Inputs) -> Outcomes:
+    """group_norm, forward over reverse mode: along a tangent of 0 the derivative is the rounding of the gradient, and not 0.
+
+    The gradient of n elements x is g/s + c x - c m - mean(g)/s, where g is w y_bar, s the standard deviation, m the mean, and c is
+    (m sum(g) - sum(g x))/(n s^3). The radius is that of these terms, with the products and sums in c.
+    """
+    params, names = inputs.params, FUNCTIONS["nn.group_norm"].operands(inputs.params)
+    if not inputs.second or inputs.y_bar is None:
+        return {}
+    shape, g = inputs.xs[0].shape, np.abs(parts(inputs.y_bar)[0])
+    if "weight" in names:
+        g = g * np.abs(np.reshape(parts(inputs.xs[names.index("weight")])[0], (-1, *[1] * (len(shape) - 2))))
+    groups = (shape[0], params["num_groups"], -1)
+    x, g = (np.reshape(a, groups).astype(float) for a in (parts(inputs.xs[0])[0], g))
+
+    def mean(a: Any) -> Any:
+        return np.mean(np.abs(a), axis=-1, keepdims=True)
+
+    scale = 1 / np.sqrt(np.var(x, axis=-1, keepdims=True) + params["eps"])
+    terms = scale * (g + mean(g)) + scale**3 * (np.abs(x) + mean(x)) * (mean(x) * mean(g) + mean(g * x))
+    radius = np.reshape(2 * (x.shape[-1] + 4) * inputs.fmt.u * terms, shape)
+    return {0: [Ball(np.zeros(shape, inputs.fmt.wide), radius.astype(inputs.fmt.wide), inputs.fmt)]}
 
 
 NORMALIZATION_FORMULAS: dict[str, Formula] = {
@@ -227,6 +244,7 @@ NORMALIZATION_FORMULAS: dict[str, Formula] = {
     "batch_norm by the memory of its weight": _weight_by_memory,
     "group_norm by terms that cancel": _terms_that_cancel,
     "group_norm by differences of sums": _difference_of_sums,
+    "group_norm's rounding along no tangent": _rounding_without_tangent,
 }
 
 __all__ = ["NORMALIZATION_FORMULAS"]
