@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._dynamo.exc import Unsupported
+from torch.autograd.forward_ad import dual_level
 
 from refgrad.backends.settings import NO_SETTINGS, Settings
 from refgrad.bounds.formats import format_of
@@ -174,9 +175,25 @@ class _Compiled:
             y_dot: Tensor = torch.func.jvp(self.f, xs, x_dots)[1]
             return y_dot
 
-        with torch.no_grad():
-            y_dot = self.compiled(pushed)(tuple(x.detach() for x in self.xs), x_dots)
+        try:
+            with torch.no_grad():
+                y_dot = self.compiled(pushed)(tuple(x.detach() for x in self.xs), x_dots)
+        except BaseException:
+            _close_level()
+            raise
         return [y_dot if k == self.output else None for k in range(len(self.case.graph.nodes))]
+
+
+def _close_level() -> None:
+    """Close the level of forward mode that a compiler left open when it raised (docs/findings/compiled-tangents-of-views.md).
+
+    torch has one level at a time. With one left open, forward mode would raise in every later case of the process.
+    """
+    try:
+        with dual_level():
+            return
+    except RuntimeError:
+        torch._C._exit_dual_level(0)
 
 
 def _no_answer(error: BaseException) -> NoAnswer:

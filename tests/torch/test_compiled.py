@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,8 +21,10 @@ from refgrad.bounds.profiles import CPU
 from refgrad.errors import ArgumentError
 from refgrad.modes import FORWARD_END_TO_END, REVERSE_END_TO_END, VALUE
 from refgrad.testing.cases.source import Seeded
+from refgrad.testing.deviations.file import all_of
 from refgrad.testing.runs.item import examine
-from refgrad.torch.compiled import CompiledTorch, inductor
+from refgrad.torch.compiled import CompiledTorch, _Compiled, inductor
+from tests.recorded import CONFORMANCE
 from tests.whole_runs import conformance
 
 MODULE = "functions_to_compile"
@@ -53,9 +56,11 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def statuses(backend: Backend, name: str, count: int, op: str = "") -> Counter[tuple[str, str]]:
-    """How often each mode had each status, over cases of a family."""
+    """How often each mode had each status, or was a recorded disagreement, over cases of a family."""
+    entries = all_of(CONFORMANCE / "deviations.toml", (), backend.name)
     cases = [family(name, (op,) if op else ())(Seeded((1, k)), "float32") for k in range(count)]
-    return Counter((v.mode, v.status) for case in cases for v in examine(case, backend.judged))
+    verdicts = [v for case in cases for v in examine(case, backend.judged, entries)]
+    return Counter((v.mode, "known" if v.known else v.status) for v in verdicts)
 
 
 def test_each_compiler_is_a_backend_of_its_own() -> None:
@@ -143,3 +148,26 @@ def test_a_run_says_how_it_was_compiled(tmp_path: Path) -> None:
         == {VALUE, REVERSE_END_TO_END, FORWARD_END_TO_END}
     )
     assert found.code in (0, 3), found.printed
+
+
+def test_a_level_of_forward_mode_that_was_left_open_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exception that left it open is the case's own. Later ones find forward mode as it was."""
+    backend = backends.load("torch-compile-eager")
+    case = family("ops", ("tanh",))(Seeded((1, 0)), "float32")
+    made = _Compiled.compiled
+
+    def leaving(self: _Compiled, function: Any) -> Any:
+        def call(*given: Any) -> Any:
+            if len(given) == 2 and isinstance(given[0], tuple):
+                torch.autograd.forward_ad.enter_dual_level()
+                torch.autograd.forward_ad._current_level = -1  # of Python alone, as the compiler leaves it
+                raise RuntimeError("of the compiler")
+            return made(self, function)(*given)
+
+        return call
+
+    monkeypatch.setattr(_Compiled, "compiled", leaving)
+    [found] = [v for v in examine(case, backend.judged) if v.mode == FORWARD_END_TO_END]
+    assert (found.status, found.reason) == ("error", "RuntimeError: of the compiler")
+    with torch.autograd.forward_ad.dual_level():
+        pass

@@ -189,7 +189,8 @@ def _difference_of_sums(inputs: Inputs) -> Outcomes:
         return vjp(lambda x: nn.group_norm(**{**params, **given, "input": x}), given["input"])[1](y_bar)
 
     second = jvp(lambda *xs: gradient(inputs.y_bar, *xs)[0], inputs.xs, inputs.xs_dot)[1]
-    shape, weight = inputs.xs[0].shape, 1.0
+    shape = inputs.xs[0].shape
+    weight: Any = 1.0
     if "weight" in names:
         weight = np.reshape(parts(inputs.xs[names.index("weight")])[0], (-1, *[1] * (len(shape) - 2)))
     rows = [parts(inputs.xs[0])[0], parts(inputs.y_bar)[0] * weight, parts(inputs.xs_dot[0])[0]]
