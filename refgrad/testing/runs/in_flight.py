@@ -74,6 +74,7 @@ class CurrentCase:
             self._trace = self._trace_path.open("w", encoding="utf-8")
         except OSError as error:
             raise ResultsWriteError(f"{self._path}: cannot be written: {error.strerror or error}") from error
+        self._watching = False
         self._until = 0.0  # the time at which a process that hangs will end
         self._was_enabled = faulthandler.is_enabled()
         faulthandler.enable(file=self._trace)
@@ -81,11 +82,12 @@ class CurrentCase:
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
         """Enable the watchdog while an item runs. It ends a process whose case does not end."""
+        self._watching = True
         try:
             yield
         finally:
             faulthandler.cancel_dump_traceback_later()
-            self._until = 0.0
+            self._watching, self._until = False, 0.0
 
     @contextlib.contextmanager
     def judging(self, item: str, case: Case) -> Iterator[None]:
@@ -106,9 +108,13 @@ class CurrentCase:
 
     @contextlib.contextmanager
     def limited(self, cases: int = 1) -> Iterator[None]:
-        """Limit the time of some cases together. Raises CaseTimeout past the limit."""
+        """Limit the time of some cases together. Raises CaseTimeout past the limit. Outside of an item the watchdog ends with them."""
         if self.limit is None:
             yield
+            return
+        if not self._watching:
+            with self.watched(), self.limited(cases):
+                yield
             return
         limit = cases * self.limit
         now, patience = time.monotonic(), limit + max(self.limit, GRACE)

@@ -163,6 +163,29 @@ def test_a_run_that_is_itself_imported_keeps_its_limits(
     assert importlib.import_module("runs_the_suite").late
 
 
+def test_a_limit_outside_of_an_item_leaves_no_watchdog_behind(results: Path) -> None:
+    """The process lives on after the time at which the watchdog would have ended it."""
+    code = textwrap.dedent(f"""
+        import time
+        from refgrad.testing.runs import in_flight as running
+        running.GRACE = 0.1
+        one = running.CurrentCase({str(results)!r}, limit=0.1)
+        with one.limited():
+            pass
+        one.close()
+        time.sleep(1)
+        print("lives")
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.stdout.split() == [b"lives"]
+
+
 def test_what_a_killed_run_has_left_goes_with_its_results(results: Path) -> None:
     running = CurrentCase(results)
     with running.judging("an item", a_case()):
