@@ -69,7 +69,7 @@ def _main():
         print({what}, "is missing")
         raise SystemExit({missing})
     print({what}, "has dtype", got.dtype, "and shape", tuple(got.shape))
-    wrong = (got.dtype != _DTYPE and {floating}) or tuple(got.shape) != {shape}
+    wrong = (got.dtype != {dtype} and {floating}) or tuple(got.shape) != {shape}
     if tuple(got.shape) == {shape}:
         for place, expected, rest, bound in _EXPECTED:
             g = got.detach()[place].item()
@@ -111,7 +111,8 @@ def written(
     source = Source(_constant)
     expression, comments = _called(fn, source)
     places = (e.strides, e.offsets) if e.strides else _places(e.inputs, e.question.layout)
-    inputs = [_input(x, places[0], places[1], k, fmt) for k, x in enumerate(e.inputs)]
+    dtypes = e.dtypes or ("",) * len(e.inputs)
+    inputs = [_input(x, places[0], places[1], k, fmt, dtypes[k]) for k, x in enumerate(e.inputs)]
     if mode in _ASK:
         question = _asking(e, mode, fmt, expression)
     else:
@@ -173,7 +174,7 @@ def _asking(e: Evidence, mode: str, fmt: Format, expression: str) -> list[str]:
         places = list(range(len(e.inputs))) if len(e.seeds) == len(e.inputs) else active
         for at, (k, t) in enumerate(zip(places, e.seeds, strict=True)):
             if t is not None:
-                tangent = _tensor(t, e.seed_strides, e.seed_offsets, at, fmt)
+                tangent = _tensor(t, e.seed_strides, e.seed_offsets, at, fmt, e.dtypes[k] if e.dtypes else "")
                 lines.append(
                     f"{indent}inputs[{k}] = torch.autograd.forward_ad.make_dual(inputs[{k}], {tangent})"
                 )
@@ -207,14 +208,17 @@ def _check(part: ArrayVerdict, e: Evidence, fmt: Format) -> str:
         shape=tuple(expected.shape),
         missing=int(required),
         floating=floating,
+        dtype=f"torch.{e.dtype}" if e.dtype else "_DTYPE",
     )
 
 
-def _input(x: Any, strides: Strides, offsets: tuple[int, ...], k: int, fmt: Format) -> str:
+def _input(
+    x: Any, strides: Strides, offsets: tuple[int, ...], k: int, fmt: Format, own_dtype: str = ""
+) -> str:
     """An input as an expression: a tensor, or an object of any other type as it is."""
     tensor = not strides or (k < len(strides) and strides[k] is not None)
     if isinstance(x, np.ndarray) and (tensor or x.dtype.kind == "f"):
-        return _tensor(x, strides, offsets, k, fmt)
+        return _tensor(x, strides, offsets, k, fmt, own_dtype)
     try:
         return Source(_constant).value(x)
     except UnwritableError as error:
@@ -242,13 +246,20 @@ def _places(arrays: Sequence[Any], layout: str) -> tuple[Strides, tuple[int, ...
     return strides, tuple(0 if y is None else int(y.storage_offset()) for y in found)
 
 
-def _tensor(x: PlainArray, strides: Strides, offsets: tuple[int, ...], k: int, fmt: Format) -> str:
-    """Element k of the inputs or the seeds as a call of the script's ``_tensor``: numbers of the judged dtype, integers or booleans."""
+def _tensor(
+    x: PlainArray, strides: Strides, offsets: tuple[int, ...], k: int, fmt: Format, own_dtype: str = ""
+) -> str:
+    """Element k of the inputs or the seeds as a call of the script's ``_tensor``: floating-point numbers, integers or booleans.
+
+    own_dtype   the dtype of floating-point numbers; "" for the judged one
+    """
     x = np.asarray(x)
-    kind = {"f": "f4" if fmt.bits <= 24 else "f8", "b": "b1"}.get(x.dtype.kind, x.dtype.str[1:])
+    short = fmt.bits <= 24 and own_dtype != "float64"
+    kind = {"f": "f4" if short else "f8", "b": "b1"}.get(x.dtype.kind, x.dtype.str[1:])
     own = strides[k] if k < len(strides) else None
     where = "" if own is None else f", {tuple(map(int, own))}, {int(offsets[k]) if k < len(offsets) else 0}"
-    dtype = "" if x.dtype.kind == "f" else f", dtype=torch.{x.dtype.name}"
+    named = own_dtype if x.dtype.kind == "f" else x.dtype.name
+    dtype = f", dtype=torch.{named}" if named else ""
     return f"_tensor({numbers(x, kind)}, {x.shape}{where}{dtype})"
 
 

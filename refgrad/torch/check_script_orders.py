@@ -6,7 +6,7 @@ tangents of the cotangents, tangents of a second forward pass. None stands for a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from refgrad.testing.checks.array_verdict import Evidence
 from refgrad.testing.checks.function_source import UnwritableError
@@ -105,9 +105,12 @@ def asking(e: Evidence, what: str, mode: str, expression: str, tensor: Callable[
         else {k: k for k in given}
     )
 
-    def group(name: str, start: int, places: dict[int, int]) -> list[str]:
+    def group(name: str, start: int, places: dict[int, int], dtypes: Sequence[str] = ()) -> list[str]:
+        cast = {p: f".to(torch.{dtype})" if dtype else "" for p, dtype in enumerate(dtypes)}
         rows = [
-            f"        {p}: {tensor(start + k)}," for k, p in places.items() if e.seeds[start + k] is not None
+            f"        {p}: {tensor(start + k)}{cast.get(p, '')},"
+            for k, p in places.items()
+            if e.seeds[start + k] is not None
         ]
         return [f"    {name} = {{", *rows, "    }"]
 
@@ -115,9 +118,9 @@ def asking(e: Evidence, what: str, mode: str, expression: str, tensor: Callable[
     return [
         f"    active, index, of_input, of_tangent = {active}, {e.index}, {'cotangent' not in what}, {'the tangent of' in what}",
         *group("cotangents", starts[0], names),
-        *group("tangents", starts[1], inputs),
+        *group("tangents", starts[1], inputs, e.dtypes),
         *group("more", starts[2], names),
-        *group("again", starts[3], inputs),
+        *group("again", starts[3], inputs, e.dtypes),
         "",
         _CALLED.format(expression=expression),
         ORDERS[mode].rstrip(),

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from refgrad.arrays import PlainArray
 from refgrad.torch.checking.layouts import CONTIGUOUS, arranged
+from refgrad.torch.checking.mixed_dtypes import dtypes_of
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.checking.point import FORWARD, Point
 from refgrad.torch.checking.reference import Expected
@@ -26,12 +27,14 @@ def circumstances(
     seeds: Sequence[PlainArray | None],
     expected: Sequence[Expected | None],
     place: int,
+    dtype: torch.dtype | None = None,
 ) -> dict[str, Any]:
     """The fields of Evidence beside the numbers of the answer.
 
     mode               of the question: "value", "reverse" or "forward"
     request, seeds     the question, with its cotangents or tangents
     expected, place    all expected arrays, and the position of the one that the evidence is about; empty for a value
+    dtype              that the array has to have; None: the judged one
     """
     inputs = [_memory_of(x, layout) for x, layout in zip(point.arguments, request.layouts, strict=True)]
     layout = request.question.seed_layout or CONTIGUOUS
@@ -43,6 +46,7 @@ def circumstances(
         "offsets": tuple(offset for _, offset in inputs),
         "seed_strides": tuple(strides for strides, _ in given),
         "seed_offsets": tuple(offset for _, offset in given),
+        **dtypes_of(point.arguments, point.dtype, dtype or point.dtype),
     }
     if not expected:
         return found

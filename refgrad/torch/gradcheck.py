@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from refgrad.torch.checking.batched import BATCHED_FORWARD, BATCHED_REVERSE, MAP
 from refgrad.torch.checking.check import Check, Settings
 from refgrad.torch.checking.complex_tensors import in_real_numbers
 from refgrad.torch.checking.keywords import GRADCHECK, Keywords, dtype_name, read
+from refgrad.torch.checking.mixed_dtypes import keeping, kept_inputs
 from refgrad.torch.checking.nested import verdicts
 from refgrad.torch.checking.orders import REVERSE_OVER_REVERSE
 from refgrad.torch.checking.subject import Subject
@@ -31,6 +32,7 @@ def gradcheck(
     dtypes: Sequence[str | torch.dtype] = ("float64", "float32"),
     repeats: int = 3,
     seed: int = 0,
+    keep_dtype: Collection[int] = (),
     check_forward: bool = True,
     raise_exception: bool = True,
     strict: bool = False,
@@ -46,6 +48,8 @@ def gradcheck(
     reference        the same function in NumPy (``import numpy as np`` and refgrad.nn), called with arrays in place of tensors
     dtypes           the formats to judge, as names or torch dtypes; the gradients in each are compared within bounds of its own rounding
     repeats          the number of random cotangents that use the whole significand, at least 1; other kinds of cotangents are used, too
+    keep_dtype       positions of the inputs that are not cast: float32 weights beside bfloat16 activations. The gradient of such an input
+                     has its dtype, and is judged by the bounds of the judged format
     strict           whether an imprecise gradient is a failure, too
     allow_undecided  whether a gradient that could not be judged passes
     keywords         those of torch.autograd.gradcheck; the report names those without an effect here
@@ -69,6 +73,7 @@ def gradcheck(
     keyword_settings = read(keywords, GRADCHECK)
     name = title(func)
     func, reference, arguments, complex_notes = in_real_numbers(func, reference, arguments)
+    kept = kept_inputs(keep_dtype, arguments, names)
     active = tuple(active_of(arguments, GRADCHECK))
     settings = Settings(
         repeats=repeats,
@@ -81,13 +86,13 @@ def gradcheck(
     )
     report = Report(
         f"gradcheck({name})",
-        source=f"gradcheck(func, inputs, reference=..., dtypes={tuple(names)}, seed={seed})",
+        source=f"gradcheck(func, inputs, reference=..., dtypes={tuple(names)}, seed={seed}{keeping(kept)})",
         notes=[*keyword_settings.notes, *complex_notes],
     )
     raised: list[Exception | None] = []
     for dtype in names:
         plain_arithmetic(dtype)
-        check = Check(func, reference, arguments, active, dtype, settings)
+        check = Check(func, reference, arguments, active, dtype, settings, kept)
         report.device = check.device
         first = check.verdicts()
         report.verdicts += [(dtype, v) for v in first]
@@ -99,7 +104,7 @@ def gradcheck(
             ERROR,
             UNDECIDED,
         }:  # a wrong first derivative makes the others wrong, too
-            subject = Subject(func, reference, arguments, active, dtype)
+            subject = Subject(func, reference, arguments, active, dtype, kept)
             report.verdicts += [(dtype, v) for v in _batched(subject, keyword_settings, seed)]
             notes = [*notes, *_double_backward(subject, keyword_settings, seed), *subject.notes]
         report.notes += [note for note in notes if note not in report.notes]
@@ -107,8 +112,8 @@ def gradcheck(
         error = raised[0]
         assert error is not None
         error.add_note(
-            f"gradcheck called func with tensors of {dtypes[0]} that require gradients. dtypes= says which formats to judge. Where func "
-            "writes into its input, judge lambda x: func(x.clone())."
+            f"gradcheck called func with tensors of {dtypes[0]} that require gradients. dtypes= says which formats to judge, and "
+            "keep_dtype= which inputs keep their own. Where func writes into its input, judge lambda x: func(x.clone())."
         )
         raise error
     report.script = rerun(func, report.name, report.device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from refgrad.torch.checking.arguments import active_of, title, usage
 from refgrad.torch.checking.batched import BATCHED_REVERSE_OVER_REVERSE
 from refgrad.torch.checking.complex_tensors import in_real_numbers
 from refgrad.torch.checking.keywords import GRADGRADCHECK, Keywords, dtype_name, read
+from refgrad.torch.checking.mixed_dtypes import keeping, kept_inputs, notes_of
 from refgrad.torch.checking.nested import verdicts
 from refgrad.torch.checking.orders import FORWARD_OVER_REVERSE, ORDERS, REVERSE_OVER_REVERSE, Order
 from refgrad.torch.checking.subject import Subject
@@ -32,6 +33,7 @@ def gradgradcheck(
     dtypes: Sequence[str | torch.dtype] = ("float64", "float32"),
     repeats: int = 3,
     seed: int = 0,
+    keep_dtype: Collection[int] = (),
     orders: Sequence[str] | None = None,
     raise_exception: bool = True,
     strict: bool = False,
@@ -49,6 +51,7 @@ def gradgradcheck(
     reference     the same function in NumPy, called with arrays in place of tensors
     dtypes        the formats to judge, as names or torch dtypes
     repeats       the number of random seeds, at least 1. Seeds and inputs are contiguous, permuted and expanded in memory in turn
+    keep_dtype    positions of the inputs that are not cast, as in gradcheck
     orders        the orders of nesting: "reverse over reverse" (double backward), "forward over reverse", "reverse over forward",
                   "forward over forward" (nested torch.func.jvp); all of them unless given
     keywords      those of torch.autograd.gradgradcheck; the report names those without an effect here
@@ -71,16 +74,18 @@ def gradgradcheck(
     arguments = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     name = title(func)
     func, reference, arguments, complex_notes = in_real_numbers(func, reference, arguments)
+    kept = kept_inputs(keep_dtype, arguments, names)
     active = active_of(arguments, GRADGRADCHECK)
     given = None if grad_outputs is None else _cotangents(grad_outputs)
     report = Report(
         f"gradgradcheck({name})",
-        source=f"gradgradcheck(func, inputs, reference=..., dtypes={tuple(names)}, seed={seed})",
+        source=f"gradgradcheck(func, inputs, reference=..., dtypes={tuple(names)}, seed={seed}{keeping(kept)})",
     )
     report.notes += [*settings.notes, *complex_notes]
     for dtype in names:
         plain_arithmetic(dtype)
-        subject = Subject(func, reference, arguments, active, dtype)
+        subject = Subject(func, reference, arguments, active, dtype, kept)
+        report.notes += notes_of(kept, subject.arguments, dtype)
         report.device = subject.device
         found = verdicts(
             subject,

@@ -63,4 +63,4 @@ def test_values_have_a_memory_and_nothing_more() -> None:
     request = Request(Question("reverse"), 0, (GAPS, GIVEN, ""), ())
     found = circumstances(point(), "value", request, (), (), 0)
     assert found["strides"] == ((6, 2), (1,), None)
-    assert set(found) == {"strides", "offsets", "seed_strides", "seed_offsets"}
+    assert set(found) == {"strides", "offsets", "seed_strides", "seed_offsets", "dtypes", "dtype"}

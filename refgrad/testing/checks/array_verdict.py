@@ -52,7 +52,7 @@ class Evidence:
     """One wrong answer with everything that is needed to reproduce it.
 
     question        the conditions
-    inputs          floating-point inputs as float64 arrays of numbers of the judged dtype; other inputs as given
+    inputs          floating-point inputs as float64 arrays of numbers of their dtype; other inputs as given
     seeds           cotangents, one for each output, or tangents, one for each input; None for one that was not given
     index           of the input (reverse mode) or output (value, forward mode) to which the array belongs
     got             the answer in float64; None where there was none
@@ -62,6 +62,8 @@ class Evidence:
     offsets         of each input, in elements of its storage
     seed_strides    of each seed; None for one that was not given
     seed_offsets    of each seed
+    dtypes          of each input that has another one than the judged; "" for any other input. Empty: there is none
+    dtype           that the array has to have; "" for the judged one
     others          names and reference values of the other arrays under the same conditions
     recompute       gives expected and bound for other seeds; used once, for the explanation, and then dropped
     """
@@ -77,6 +79,8 @@ class Evidence:
     offsets: tuple[int, ...] = ()
     seed_strides: tuple[tuple[int, ...] | None, ...] = ()
     seed_offsets: tuple[int, ...] = ()
+    dtypes: tuple[str, ...] = ()
+    dtype: str = ""
     others: tuple[tuple[str, PlainArray], ...] = ()
     recompute: Callable[[tuple[PlainArray | None, ...]], tuple[PlainArray, PlainArray]] | None = field(
         default=None, repr=False, compare=False

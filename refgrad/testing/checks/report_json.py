@@ -56,7 +56,8 @@ def _evidence(e: Evidence) -> dict[str, Any]:
         "question": {
             "mode": q.mode, "draw": q.draw, "active": q.active, "used": q.used, "layout": q.layout, "seed_layout": q.seed_layout,
         },
-        "index": e.index, "inputs": [array_data(x) for x in e.inputs], "strides": e.strides, "offsets": e.offsets,
+        "index": e.index, "dtype": e.dtype, "dtypes": e.dtypes,
+        "inputs": [array_data(x) for x in e.inputs], "strides": e.strides, "offsets": e.offsets,
         "seeds": [array_data(s) for s in e.seeds], "seed_strides": e.seed_strides, "seed_offsets": e.seed_offsets,
         "got": array_data(e.got), "expected": array_data(e.expected), "bound": array_data(e.bound),
     }  # fmt: skip

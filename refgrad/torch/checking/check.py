@@ -21,7 +21,8 @@ from refgrad.testing.checks.seeds import WHOLE
 from refgrad.testing.judging.verdict import ERROR, UNSUPPORTED, Comparison, Verdict
 from refgrad.torch.checking import plan
 from refgrad.torch.checking.evaluation import Answer, Raised, same_bits
-from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN, cast
+from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN
+from refgrad.torch.checking.mixed_dtypes import in_dtype, notes_of
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.checking.point import FORWARD, REVERSE, VALUE, Point, integers, is_no_finer, numbers
 from refgrad.torch.circumstances import circumstances
@@ -52,6 +53,7 @@ class Check:
     function   the reference, the same function of NumPy arrays
     given      the inputs as the user gave them
     active     positions of the differentiated inputs
+    kept       positions of the inputs that keep their dtype
     notes      questions that were left out, with reasons
     raised     the first exception of func that is no refusal
     """
@@ -62,6 +64,7 @@ class Check:
     active: tuple[int, ...]
     dtype: str
     settings: Settings
+    kept: frozenset[int] = frozenset()
     notes: list[str] = field(default_factory=list)
     raised: Exception | None = None
 
@@ -69,9 +72,8 @@ class Check:
         self.device = next(x.device.type for x in self.given if isinstance(x, Tensor))
         self.fmt: Format = format_of(self.dtype, self.device)
         dtype: torch.dtype = getattr(torch, self.fmt.storage)
-        self.arguments = tuple(
-            cast(x, dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in self.given
-        )
+        self.arguments = in_dtype(self.given, dtype, self.kept)
+        self.notes += notes_of(self.kept, self.arguments, self.dtype)
         self.rng = np.random.default_rng((self.settings.seed, _STREAM))
         self.point = self._point(self.arguments)
         self.value, self.reverse, self.forward = (
@@ -112,9 +114,9 @@ class Check:
         return [aggregation.verdict() for aggregation in requested]
 
     def _set_wider(self, outputs: tuple[Tensor, ...]) -> None:
-        """Take outputs in a wider format for statistics, where another one has the judged format."""
+        """Take outputs in a wider format for statistics, where another one has the judged format or an input has a wider one, too."""
         judged = self.point.dtype
-        if any(y.dtype == judged for y in outputs):
+        if self.kept or any(y.dtype == judged for y in outputs):
             self.point.wider = frozenset(k for k, y in enumerate(outputs) if not is_no_finer(y.dtype, judged))
         for k in sorted(self.point.wider):
             self._note(
@@ -187,7 +189,8 @@ class Check:
             assert x_bar is not None, "every active input has an expected gradient"
             what, got = f"gradient of input {k}", found.get(k)
             compared = point.compared(REVERSE, got, x_bar, what, k, request, seeds, plant=first)
-            more = partial(circumstances, point, REVERSE, request, seeds, expected, self.active.index(k))
+            place, due = self.active.index(k), point.arguments[k].dtype
+            more = partial(circumstances, point, REVERSE, request, seeds, expected, place, due)
             self.reverse.add(what, compared, question, tuple(seeds), k, _array(got), x_bar, more)
             if k in again:
                 self._repeated(got, again[k], what, question)
@@ -304,7 +307,8 @@ class Check:
                 continue
             what, got = f"tangent of output {k}", answer.found[k]
             compared = point.compared(FORWARD, got, y_dot, what, k, request, seeds, plant=first)
-            more = partial(circumstances, point, FORWARD, request, seeds, expected, k)
+            due = None if got is None else point.due_dtype(FORWARD, k, got.dtype)
+            more = partial(circumstances, point, FORWARD, request, seeds, expected, k, due)
             self.forward.add(what, compared, request.question, tuple(seeds), k, _array(got), y_dot, more)
         for name in answer.written:
             self.forward.add(
@@ -322,7 +326,8 @@ class Check:
                 if k in point.reference.others
                 else point.compared(VALUE, y, expected, what, k)
             )
-            more = partial(circumstances, point, VALUE, request, (), (), k)
+            due = point.due_dtype(VALUE, k, y.dtype)
+            more = partial(circumstances, point, VALUE, request, (), (), k, due)
             self.value.add(what, compared, request.question, (), k, _array(y), expected, more)
 
     def _raised(self, raised: Raised, request: Request, aggregation: Aggregation, *, first: bool) -> bool:

@@ -25,6 +25,7 @@ from refgrad.testing.judging.nested_orders import Nested
 from refgrad.testing.judging.verdict import ERROR, UNDECIDED, UNSUPPORTED, Comparison, Verdict
 from refgrad.testing.power.array_mutations import planted
 from refgrad.torch.checking.evaluation import Raised
+from refgrad.torch.checking.mixed_dtypes import dtypes_of
 from refgrad.torch.checking.orders import Answer, Answers, NotOfferedError, Order, Seeds
 from refgrad.torch.checking.roundings import counted_while
 from refgrad.torch.checking.seeding import Draw, Placed, draws
@@ -160,7 +161,8 @@ class _Check:
                     )
             if answer.got is not None and not compared.note:
                 compared = planted(as_array(answer.got), ball, self.subject.fmt, compared)
-            self.aggregation.add(what, compared, question, seeds, index, partial(_array, answer), ball)
+            more = partial(dtypes_of, self.subject.arguments, self.subject.torch_dtype, answer.like.dtype)
+            self.aggregation.add(what, compared, question, seeds, index, partial(_array, answer), ball, more)
 
     def verdict(self) -> Verdict:
         """The verdict over all questions."""

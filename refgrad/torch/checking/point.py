@@ -21,6 +21,7 @@ from refgrad.testing.judging.ties import Tied, has_choices, judge_ties
 from refgrad.testing.judging.verdict import Comparison
 from refgrad.testing.power.array_mutations import planted
 from refgrad.torch.checking.evaluation import Answer, Evaluator, fingerprint
+from refgrad.torch.checking.mixed_dtypes import enclosed
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.checking.reference import Expected, Reference, perturbed
 from refgrad.torch.checking.roundings import counted
@@ -32,7 +33,7 @@ VALUE, REVERSE, FORWARD = "value", "reverse", "forward"
 
 
 class Point:
-    """func and its reference at ``arguments``, tensors in the judged dtype.
+    """func and its reference at ``arguments``, tensors in the judged dtype or in a finer one.
 
     Expected arrays of equal questions are computed once, and answers with equal bits are compared once.
 
@@ -57,15 +58,7 @@ class Point:
         self.func, self.arguments, self.active, self.fmt, self.rng = func, arguments, active, fmt, rng
         self.evaluator = Evaluator(func, arguments)
         self.plain = tuple(as_array(x.detach()) if isinstance(x, Tensor) else x for x in arguments)
-        self.reference = Reference(
-            function,
-            [
-                exact(x, fmt) if isinstance(t, Tensor) and t.is_floating_point() else x
-                for t, x in zip(arguments, self.plain, strict=True)
-            ],
-            active,
-            fmt,
-        )
+        self.reference = Reference(function, enclosed(arguments, self.plain, fmt), active, fmt)
         self.dtype: torch.dtype = getattr(torch, fmt.storage)
         self.device = next(x.device.type for x in arguments if isinstance(x, Tensor))
         self._draws: dict[tuple[str, str, int], list[PlainArray]] = {}  # the draws that several requests use
@@ -154,9 +147,9 @@ class Point:
         if got is None:
             some = bool(np.any(parts(expected)[0] != 0))
             return Comparison(note=f"{what}: func gave none, one is due") if some else Comparison()
-        beside = mode != REVERSE and index in self.wider and not is_no_finer(got.dtype, self.dtype)
-        if got.dtype != self.dtype and not beside:
-            return Comparison(note=f"{what} has dtype {got.dtype}, expected {self.dtype}")
+        due = self.due_dtype(mode, index, got.dtype)
+        if got.dtype != due:
+            return Comparison(note=f"{what} has dtype {got.dtype}, expected {due}")
         if got.device.type != self.device:
             return Comparison(note=f"{what} is on device {got.device}, expected {self.device}")
         key = (
@@ -174,6 +167,13 @@ class Point:
         self._known[key] = bits, found
         return planted(values, expected, self.fmt, found) if plant else found
 
+    def due_dtype(self, mode: str, index: int, got: torch.dtype) -> torch.dtype:
+        """The dtype that an array of dtype ``got`` has to have: a gradient that of its input, an output in ``wider`` its own."""
+        if mode == REVERSE:
+            dtype: torch.dtype = self.arguments[index].dtype
+            return dtype
+        return got if index in self.wider and not is_no_finer(got, self.dtype) else self.dtype
+
     def tied(
         self,
         request: Request,
@@ -185,7 +185,10 @@ class Point:
         if (
             not self.reference.choices
             or request.question.active != self.active
-            or any(g is not None and (g.dtype != self.dtype or g.device.type != self.device) for g in found)
+            or any(
+                g is not None and (g.dtype != self.arguments[k].dtype or g.device.type != self.device)
+                for k, g in zip(self.active, found, strict=False)
+            )
         ):
             return []
         xs, y_bars = (

@@ -15,7 +15,7 @@ from refgrad.errors import ArgumentError
 from refgrad.testing.judging.nested_orders import Nested
 from refgrad.torch.checking.arguments import outputs_of
 from refgrad.torch.checking.evaluation import Raised
-from refgrad.torch.checking.layouts import cast
+from refgrad.torch.checking.mixed_dtypes import enclosed, in_dtype
 from refgrad.torch.checking.orders import Seeds, written_in_python
 from refgrad.torch.checking.reference import Reference
 from refgrad.torch.program import as_array
@@ -28,6 +28,7 @@ class Subject:
     func            torch callable of ``arguments``, which returns a tensor, or a tuple or list of tensors
     function        the reference, the same function of NumPy arrays
     active          positions of the differentiated arguments
+    kept            positions of the inputs that keep their dtype
     count           number of outputs of func; the following are known after ``run``
     used            positions of the outputs with a gradient
     shapes, dtypes  of these outputs
@@ -42,16 +43,14 @@ class Subject:
         arguments: Sequence[Any],
         active: Sequence[int],
         dtype: str,
+        kept: frozenset[int] = frozenset(),
     ) -> None:
         self.func, self.function, self.active, self.dtype = func, function, tuple(active), dtype
         self.torch_device = next(x.device for x in arguments if isinstance(x, Tensor))
         self.device = self.torch_device.type
         self.fmt = format_of(dtype, self.device)
         self.torch_dtype = getattr(torch, self.fmt.storage)
-        self.arguments = [
-            cast(x, self.torch_dtype) if isinstance(x, Tensor) and x.is_floating_point() else x
-            for x in arguments
-        ]
+        self.arguments = list(in_dtype(arguments, self.torch_dtype, kept))
         self.plain = tuple(as_array(x) if isinstance(x, Tensor) else x for x in self.arguments)
         self.xs = tuple(self.arguments[k] for k in self.active)
         self.count = 0
@@ -82,10 +81,7 @@ class Subject:
 
     def compare_shapes(self) -> None:
         """Call the reference once. Raises ArgumentError where its outputs differ from those of func; its exceptions propagate."""
-        balls = [
-            exact(x, self.fmt) if isinstance(given, Tensor) and given.is_floating_point() else x
-            for given, x in zip(self.arguments, self.plain, strict=True)
-        ]
+        balls = enclosed(self.arguments, self.plain, self.fmt)
         self.reference = Reference(self.function, balls, self.active, self.fmt)
         self.reference.check_count(self.count)
         for k, shape in zip(self.used, self.shapes, strict=True):
