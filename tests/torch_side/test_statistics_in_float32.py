@@ -10,6 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from refgrad.errors import GradientMismatch  # noqa: E402  torch decides whether this module runs at all
 from refgrad.torch import gradcheck  # noqa: E402
 from tests.torch_side.zoo.controls import (  # noqa: E402
     doubled_with_mean_square,
@@ -65,3 +66,15 @@ def test_another_dtype_of_the_result_is_wrong(
     report = gradcheck(func, x, reference=reference, dtypes=(dtype,), raise_exception=False)
     assert report.status == "disagree"
     assert "has dtype" in report.summary()
+
+
+def test_a_result_in_a_finer_dtype_alone_is_wrong_and_the_message_says_how_to_judge_one_that_is_meant() -> (
+    None
+):
+    def loss(x):
+        return x.float().square().sum()
+
+    checked: dict[str, Any] = {"reference": lambda x: np.sum(x * x), "dtypes": ("bfloat16",)}
+    with pytest.raises(GradientMismatch, match=r"judge lambda x: func\(x\)\.to\(x\.dtype\)"):
+        gradcheck(loss, torch.ones(3), **checked)
+    assert gradcheck(lambda x: loss(x).to(x.dtype), torch.ones(3), **checked).status == "agree"

@@ -149,7 +149,9 @@ class Point:
             return Comparison(note=f"{what}: func gave none, one is due") if some else Comparison()
         due = self.due_dtype(mode, index, got.dtype)
         if got.dtype != due:
-            return Comparison(note=f"{what} has dtype {got.dtype}, expected {due}")
+            meant = mode == VALUE and not is_no_finer(got.dtype, due)
+            hint = ". Where that is meant, judge lambda x: func(x).to(x.dtype)" if meant else ""
+            return Comparison(note=f"{what} has dtype {got.dtype}, expected {due}{hint}")
         if got.device.type != self.device:
             return Comparison(note=f"{what} is on device {got.device}, expected {self.device}")
         key = (
