@@ -161,6 +161,22 @@ def test_a_wrong_second_derivative_is_found() -> None:
         )
 
 
+def test_a_function_under_autocast_is_judged_by_the_dtype_of_the_region() -> None:
+    def linear(x, w):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return torch.nn.functional.linear(x, w)
+
+    def doubled(x, w):
+        return linear(x, w) + linear(x, w).detach()
+
+    draw = torch.Generator().manual_seed(1)
+    given = [torch.randn(shape, generator=draw, requires_grad=True) for shape in ((3, 8), (5, 8))]
+    checked = {"dtypes": ("bfloat16",), "keep_dtype": (0, 1)}
+    assert gradcheck(linear, given, reference=lambda x, w: x @ w.T, **checked).status == AGREE
+    with pytest.raises(GradientMismatch, match="gradient of input 0"):
+        gradcheck(doubled, given, reference=lambda x, w: 2 * (x @ w.T), **checked)
+
+
 def test_complex_weights_keep_theirs_too() -> None:
     x, w = torch.randn(5, dtype=torch.float32), torch.randn(5, dtype=torch.complex128)
     report = gradcheck(
