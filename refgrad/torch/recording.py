@@ -78,12 +78,15 @@ class Recording(TorchFunctionMode):
     def __enter__(self) -> Self:
         super().__enter__()
         self._profile = sys.getprofile()
-        sys.setprofile(self._profile_event)
+        # A profiler in C, such as cProfile, cannot be put back by sys.setprofile: it goes on, and third-party calls are not found.
+        if self._profile is None or callable(self._profile):
+            sys.setprofile(self._profile_event)
         return self
 
     def __exit__(self, *error: object) -> None:
-        sys.setprofile(self._profile)
         super().__exit__(*error)
+        if self._profile is None or callable(self._profile):
+            sys.setprofile(self._profile)
 
     def _profile_event(self, frame: FrameType, event: str, value: object) -> None:
         """Receives every call and return of Python functions, and finds calls of third-party functions."""

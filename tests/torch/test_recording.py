@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import cProfile
 import math
+import pstats
+import sys
 
 import numpy as np
 import pytest
@@ -91,6 +94,36 @@ def test_a_function_of_somebody_else_is_called_by_its_name() -> None:
         doubled(X)
     assert recording.lines == ["v0 = doubled(x)"]
     assert recording.imports == {"doubled": __name__}
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["in C", "in Python"])
+def test_a_profiler_goes_on_and_no_recording_is_left_behind(own: bool) -> None:
+    """cProfile's profiler is no function: sys.setprofile cannot put it back."""
+    seen: list[str] = []
+    profiler = cProfile.Profile()
+    recording = Recording(torch.float32)
+    recording.name(X, "x")
+
+    def profile(*event: object) -> None:
+        seen.append(str(event[1]))
+
+    try:
+        if own:
+            sys.setprofile(profile)
+        else:
+            profiler.enable()
+        with recording:
+            y = torch.sin(X)
+        seen.clear()
+        cos = torch.cos(X)
+    finally:
+        sys.setprofile(None) if own else profiler.disable()
+    assert recording.lines == ["v0 = torch.sin(x)"]
+    with pytest.raises(KeyError):
+        recording._names[id(cos)]  # what follows the recording is in nobody's text
+    assert torch.equal(y, torch.sin(X))
+    calls = [name for _, _, name in pstats.Stats(profiler).stats] if not own else seen  # type: ignore[attr-defined]
+    assert any("cos" in name or name.startswith("c_") for name in calls)
 
 
 def test_common_operators_are_written_as_signs() -> None:
