@@ -111,7 +111,7 @@ def compiled(session: nox.Session) -> None:
     recorded = ("tests/conformance/test_backends.py", "-k", "torch-compile and evidence")
     session.run("pytest", *recorded, env={**ONE_THREAD, "REFGRAD_INDUCTOR": "1"})
     families = [f"--family={name}" for name in ("graphs", "mlp", "softmax", "matmul", "ops")]
-    scope = [*families, "--dtype=float32", "--device=cpu", "--examples=40"]
+    scope = [*families, "--dtype=float32", "--device=cpu", "--examples=44"]
     session.run("refgrad", "conformance", "--compile=inductor", *(session.posargs or scope), env=ONE_THREAD)
 
 
