@@ -105,7 +105,7 @@ class Setting:
             return self.case.graph.run(self.case.inputs)
 
     @functools.cached_property
-    def _cotangents(self) -> list[PlainArray | None]:
+    def _cotangents(self) -> list[Any]:
         graph = self.case.graph
         with quiet():
             return graph.reverse_accumulation(self._values, [(graph.outputs[0], self.case.cotangent)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from refgrad.arrays import Array
@@ -12,7 +14,7 @@ from refgrad.testing.deviations.condition import Operands, Place
 
 def _not_finite(xs: Operands, params: Params, _fmt: Format) -> Array:
     """An operand is infinite or NaN, or the value that it goes into. Of a reduction: some element of those that are reduced."""
-    unbounded = [~np.isfinite(x) for x in xs]
+    unbounded: list[Any] = [~np.isfinite(x) for x in xs]
     if "axis" in params:
         axis, keepdims = params["axis"], params["keepdims"]
         unbounded = [*[np.any(x, axis=axis, keepdims=keepdims) for x in unbounded[:-1]], unbounded[-1]]
