@@ -21,7 +21,8 @@ def at_lost_operands(
     """Value and radius where one of two values is NaN: the value, or the one that operands taken as zero give.
 
     The root of a subnormal negative number is NaN, and that of zero is 0; a remainder by a subnormal divisor is a number, and by zero NaN.
-    There the value is the one that is a number, and the radius is infinite.
+    There the value is the one that is a number, and the radius is infinite. The logarithm of a subnormal negative number is NaN, and that
+    of zero is infinite: an infinite value would have to be met, so the value is the largest number of its sign.
     """
     zeros = [
         np.where(np.abs(x) < fmt.zeroed, np.copysign(0.0, x), x).astype(x.dtype, copy=False)
@@ -33,7 +34,11 @@ def at_lost_operands(
     unknown = np.isnan(y) != np.isnan(instead)
     if not np.count_nonzero(unknown):
         return y, radius
-    return np.where(np.isnan(y), instead, y), np.where(unknown, np.inf, 0.0 if radius is None else radius)
+    number = np.where(np.isnan(y), instead, y)
+    number = np.where(unknown & np.isinf(number), np.copysign(fmt.max, number), number).astype(
+        y.dtype, copy=False
+    )
+    return number, np.where(unknown, np.inf, 0.0 if radius is None else radius)
 
 
 def lost(fmt: Format, xs: Sequence[Array]) -> bool:

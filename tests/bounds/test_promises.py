@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ import pytest
 from refgrad.bounds.formats import FORMATS, Format
 from refgrad.bounds.profiles import CPU, Profile
 from refgrad.ops.activation import sigmoid
+from refgrad.quiet import quiet
+from refgrad.testing.judging.compare import compare
 from refgrad.tracing.ball import exact, parts
 
 OWN: Profile = replace(CPU, own_figures={"float32": {"sigmoid": 6.0}, "bfloat16": {"tanh": 3.0}})
@@ -49,6 +53,17 @@ def test_the_root_of_a_negative_subnormal_number_may_be_that_of_zero(flushes: bo
         value, around = parts(np.sqrt(exact(np.array([-1e-40], np.float32), fmt)))
     assert np.isnan(value[0]) != flushes
     assert not flushes or np.isinf(around[0])
+
+
+@pytest.mark.parametrize("f", [np.log, np.log2, np.log10])
+def test_the_logarithm_of_a_negative_subnormal_number_may_be_that_of_zero(f: Callable[..., Any]) -> None:
+    """TensorFlow takes positive subnormal numbers for zero, and negative ones for negative."""
+    x = np.array([-1e-40], np.float32)
+    for flushing, wrong in ((frozenset({"float32"}), [0, 0]), (frozenset(), [0, 1])):
+        fmt = FORMATS["float32"].under(replace(CPU, flushing=flushing))
+        with quiet():
+            y = f(exact(x, fmt))
+        assert [compare(np.array([got]), y, fmt, nan=True).count for got in (np.nan, -np.inf)] == wrong
 
 
 @pytest.mark.parametrize("flushes", [True, False])

@@ -79,7 +79,7 @@ class Deviation:
         return (
             bool(blamed & self.ops)
             and self.concerns(v.mode, setting.case)
-            and self.narrow.raised(v, setting)
+            and self.narrow.raised(v, setting, self.ops)
             and self.stands()
         )
 

@@ -33,7 +33,7 @@ class Site:
 class Setting:
     """A case and the observation of the framework.
 
-    A fused backend tells the values and tangents of the output alone. Those of other nodes are then computed here.
+    A fused backend tells the values and tangents of the output alone, and no cotangents. Values and cotangents are then computed here.
     """
 
     case: Case
@@ -80,6 +80,11 @@ class Setting:
             seen = [self._values[j] for j in site.node.of]
         return tuple([np.asarray(x) for x in seen])
 
+    def value(self, site: Site) -> PlainArray:
+        """The value of a node: the framework's own where it told it."""
+        seen = self.seen.values[site.k]
+        return np.asarray(self._values[site.k] if seen is None else seen)
+
     def operand_tangents(self, site: Site) -> tuple[PlainArray | None, ...]:
         """The tangents of the operands of a node; of an input that of the case, where the framework told none."""
         given = self.case.tangents
@@ -89,13 +94,21 @@ class Setting:
 
     def cotangent(self, site: Site) -> PlainArray | None:
         """The cotangent of a node; of the output that of the case, where the framework told none."""
-        seen, graph = self.seen.cotangents[site.k], self.case.graph
-        return self.case.cotangent if seen is None and graph.outputs == (site.k,) else seen
+        seen, profile = self.seen.cotangents[site.k], self.seen.profile
+        if seen is None and self.case.graph.outputs == (site.k,):
+            return self.case.cotangent
+        return self._cotangents[site.k] if seen is None and profile is not None and profile.fused else seen
 
     @functools.cached_property
     def _values(self) -> list[PlainArray | None]:
         with quiet():
             return self.case.graph.run(self.case.inputs)
+
+    @functools.cached_property
+    def _cotangents(self) -> list[Any]:
+        graph = self.case.graph
+        with quiet():
+            return graph.reverse_accumulation(self._values, [(graph.outputs[0], self.case.cotangent)])
 
     def magnitude(self, e: Element, ops: Sequence[str]) -> float:
         """The magnitude of the element of the first operand, or of the operand whose gradient it is; NaN where the shapes differ."""

@@ -72,6 +72,11 @@ def _arctan2_by_its_slopes(inputs: Inputs) -> Outcomes:
     return {0: [inputs.y_bar * (b / squares)], 1: [inputs.y_bar * (-a / squares)]}
 
 
+def _padded_by_zeros(inputs: Inputs) -> Outcomes:
+    """pad: zeros in place of the constants."""
+    return {VALUE: [np.pad(inputs.xs[0], inputs.params["pad_width"])]}
+
+
 MXNET_FORMULAS: dict[str, Formula] = {
     "leaky_relu in float32": _leaky_relu,
     "elu by an alpha in float32": _elu,
@@ -80,4 +85,5 @@ MXNET_FORMULAS: dict[str, Formula] = {
     "radians by a factor in float32": composed(lambda x: x * TO_RADIANS),
     "norm by ratios": _norm_by_ratios,
     "arctan2 by its slopes": _arctan2_by_its_slopes,
+    "pad by zeros": _padded_by_zeros,
 }

@@ -24,6 +24,7 @@ from refgrad.modes import (
 from refgrad.testing.deviations.element_setting import Setting, Site
 from refgrad.testing.deviations.operand_conditions import PLACES
 from refgrad.testing.deviations.recorded_formula import TANGENT, Inputs, Outcomes, within
+from refgrad.testing.deviations.result_conditions import RESULT_PLACES
 from refgrad.testing.deviations.wrong_formulas import FORMULAS
 from refgrad.testing.judging.verdict import Element, Verdict
 from refgrad.tracing.ball import exact, parts
@@ -40,7 +41,7 @@ class Narrowing:
     got       kinds of the observed number: nan, inf, zero, number
     expected  kinds of the expected number
     operand   least and greatest magnitude of the first operand of an elementwise op, or of the operand whose gradient it is
-    where     a condition on all operands, by its name in ``operand_conditions.PLACES``
+    where     a condition on all operands and the value, by its name in ``operand_conditions.PLACES``
     formula   what the framework computes instead, by its name in ``wrong_formulas.FORMULAS``
     note      a part of the note about what is wrong apart from numbers
     error     the first line of an exception; * matches any text
@@ -77,18 +78,18 @@ class Narrowing:
         """Whether a note (a wrong dtype or shape, a missing gradient) meets the condition."""
         return bool(self.note) and self.note in note
 
-    def raised(self, v: Verdict, setting: Setting) -> bool:
-        """Whether an error meets the conditions."""
+    def raised(self, v: Verdict, setting: Setting, ops: frozenset[str] = frozenset()) -> bool:
+        """Whether an error meets the conditions. Where no node is known that raised it, those of ``ops`` may have."""
         there = self.numbers is None or v.mode in self.numbers.get(setting.case.id, {})
         words = ".*".join(map(re.escape, self.error.split("*")))
         if not (there and self.error and re.fullmatch(words, first_line(v.reason))):
             return False
-        if not self.where or v.first_wrong is None:
-            return not self.where
-        case, k = setting.case, v.first_wrong[0]
-        site = Site(k, case.graph.nodes[k], None)
-        met = PLACES[self.where](setting.operands(site), site.node.params, setting.fmt)
-        return bool(np.any(met))
+        graph = setting.case.graph
+        found = [k for k in graph.order() if str(graph.nodes[k]) in ops]
+        nodes = found if v.first_wrong is None else [v.first_wrong[0]]
+        return not self.where or any(
+            np.any(_places(self.where, Site(k, graph.nodes[k], None), setting)) for k in nodes
+        )
 
     def meets(self, e: Element, mode: str, ops: Sequence[str], setting: Setting) -> bool:
         """Whether a wrong element meets the conditions."""
@@ -103,10 +104,7 @@ class Narrowing:
         if not self.where and not self.formula:
             return True
         sites, fmt = setting.sites(e, ops), setting.fmt
-        if self.where and not any(
-            setting.meets(e, s, np.asarray(PLACES[self.where](setting.operands(s), s.node.params, fmt)))
-            for s in sites
-        ):
+        if self.where and not any(setting.meets(e, s, _places(self.where, s, setting)) for s in sites):
             return False
         return not self.formula or (len(sites) == 1 and self._computed(e, mode, sites[0], setting, fmt))
 
@@ -128,6 +126,13 @@ class Narrowing:
             else site.position or 0
         )
         return any(within(e.got, ball, e.element, reference_slack(fmt)) for ball in given.get(key, ()))
+
+
+def _places(where: str, site: Site, setting: Setting) -> Any:
+    """The places of a node that a condition covers."""
+    xs = setting.operands(site)
+    given = (*xs, setting.value(site)) if where in RESULT_PLACES else xs
+    return np.asarray(PLACES[where](given, site.node.params, setting.fmt))
 
 
 def _inputs(site: Site, setting: Setting, fmt: Format, *, second: bool) -> Inputs:

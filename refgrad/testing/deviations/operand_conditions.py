@@ -11,6 +11,7 @@ from refgrad.bounds.formats import Format
 from refgrad.op import Params
 from refgrad.testing.deviations.condition import Operands, Place
 from refgrad.testing.deviations.matrix_conditions import MATRIX_PLACES
+from refgrad.testing.deviations.result_conditions import RESULT_PLACES
 from refgrad.testing.deviations.row_conditions import ROW_PLACES
 
 
@@ -235,6 +236,11 @@ def _sum_leaves_the_range(xs: Operands, _params: Params, fmt: Format) -> Array:
         return np.asarray(~(np.sum(np.maximum(size, size * size)) < fmt.max))
 
 
+def _fewer_axes(xs: Operands, _params: Params, _fmt: Format) -> Array:
+    """An operand has fewer axes than another one, to which it is broadcast."""
+    return np.asarray(len({np.ndim(x) for x in xs}) > 1)
+
+
 PLACES: dict[str, Place] = {
     "ties": _ties,
     "an infinite operand": _infinite,
@@ -276,6 +282,8 @@ PLACES: dict[str, Place] = {
     "the reciprocal of the last operand overflows": _last_reciprocal_overflows,
     "an operand that is not finite": _not_finite,
     "a sum leaves the range": _sum_leaves_the_range,
+    "an operand of fewer axes": _fewer_axes,
     **MATRIX_PLACES,
+    **RESULT_PLACES,
     **ROW_PLACES,
 }

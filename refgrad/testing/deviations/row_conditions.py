@@ -102,6 +102,15 @@ def _squares_overflow(xs: Operands, params: Params, fmt: Format) -> Array:
         return ~(np.sum(near * near, axis=axis, keepdims=params["keepdims"]) < fmt.max)
 
 
+def _share_below_the_range(xs: Operands, params: Params, fmt: Format) -> Array:
+    """softmax: a share is below the root of 2 times the least normal number, but for the rounding of its exponent."""
+    x, axis = np.asarray(xs[0], fmt.wide), params["axis"]
+    with np.errstate(all="ignore"):
+        sizes = np.exp(x - np.max(x, axis=axis, keepdims=True))
+        shares = sizes / np.sum(sizes, axis=axis, keepdims=True)
+        return np.asarray(shares <= 2**0.5 * fmt.least_normal * (1 - np.log(fmt.least_normal) * fmt.u))
+
+
 ROW_PLACES: dict[str, Place] = {
     "weight for single elements": _weight_for_single_elements,
     "a power of a norm overflows": _power_of_a_norm_overflows,
@@ -115,6 +124,7 @@ ROW_PLACES: dict[str, Place] = {
     "a row of zeros": _row_of_zeros,
     "a small running sum": _small_running_sum,
     "the sum of squares overflows": _squares_overflow,
+    "a share of softmax below the range": _share_below_the_range,
 }
 
 __all__ = ["ROW_PLACES"]

@@ -134,9 +134,31 @@ def _mean_by_a_stored_count(inputs: Inputs) -> Outcomes:
     return {0: [np.broadcast_to(share, x.shape)]}
 
 
+def _extremes_of_numbers(extreme: Any, start: float) -> Formula:
+    """max and min over axes: comparisons pass over NaN, so that the value is that of the other elements, or the start."""
+
+    def evaluate(inputs: Inputs) -> Outcomes:
+        x, params = parts(inputs.xs[0])[0], inputs.params
+        initial = start if params["initial"] is None else params["initial"]
+        over = {"axis": params["axis"], "keepdims": params["keepdims"], "where": params["where"]}
+        return {VALUE: [np.asarray(extreme(np.where(np.isnan(x), start, x), initial=initial, **over))]}
+
+    return evaluate
+
+
+def _clip_by_comparisons(inputs: Inputs) -> Outcomes:
+    """clip: a bound that is NaN is passed over, as no number is beyond it."""
+    x, low, high = (parts(given)[0] for given in inputs.xs)
+    above = np.where(low > x, low, x)
+    return {VALUE: [np.where(high < above, high, above)]}
+
+
 TENSORFLOW_FORMULAS: dict[str, Formula] = {
     "variance by stored deviations": functools.partial(_spread, root=False),
     "standard deviation by stored deviations": functools.partial(_spread, root=True),
+    "max of the elements that are numbers": _extremes_of_numbers(np.max, -np.inf),
+    "min of the elements that are numbers": _extremes_of_numbers(np.min, np.inf),
+    "clip by comparisons": _clip_by_comparisons,
     "mean by a stored count": _mean_by_a_stored_count,
     "power by stored factors": _power_by_stored_factors,
     "hardsigmoid by a stored sum": _hardsigmoid_of_stored_sum,

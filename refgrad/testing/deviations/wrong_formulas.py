@@ -54,8 +54,8 @@ def _sinc_slope(x: Any) -> Any:
 
 
 def _exp_minus_one(inputs: Inputs) -> Outcomes:
-    """elu: below 0, the exponential minus one."""
-    return {VALUE: [inputs.params["alpha"] * (np.exp(inputs.xs[0]) - 1)]}
+    """expm1, and elu below 0: the exponential minus one."""
+    return {VALUE: [inputs.params.get("alpha", 1.0) * (np.exp(inputs.xs[0]) - 1)]}
 
 
 def _leaky_relu_in_single(inputs: Inputs) -> Outcomes:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
+from refgrad.bounds.profiles import profile_of
 from refgrad.graph import Graph
 from refgrad.testing import Case, Observation
 from refgrad.testing.deviations.element_setting import Setting, Site
@@ -93,7 +95,17 @@ def test_what_a_fused_backend_does_not_tell_is_computed_from_the_case(setting: S
             site = Site(k, GRAPH.nodes[k], 0)
             for own, told in zip(fused.operands(site), setting.operands(site), strict=True):
                 assert np.array_equal(own, told)
+            assert np.array_equal(fused.value(site), setting.value(site))
     exp = Site(place_of("exp"), GRAPH.nodes[place_of("exp")], 0)
     assert np.array_equal(fused.operand_tangents(exp)[0], X)
-    assert fused.cotangent(exp) is None
+    assert fused.cotangent(exp) is None  # the backend is not known to be fused
     assert np.array_equal(fused.cotangent(Site(last, GRAPH.nodes[last], 0)), X)
+
+
+def test_the_cotangents_inside_of_a_fused_program_are_computed(setting: Setting) -> None:
+    nothing: list[None] = [None] * len(GRAPH.nodes)
+    profile = dataclasses.replace(profile_of("cpu"), fused=True)
+    fused = Setting(setting.case, Observation(setting.seen.values, nothing, nothing, {}, {}, profile=profile))
+    sin, exp = (Site(k, GRAPH.nodes[k], 0) for k in (place_of("sin"), place_of("exp")))
+    assert np.array_equal(fused.cotangent(sin), X * B)
+    assert np.array_equal(fused.cotangent(exp), X)

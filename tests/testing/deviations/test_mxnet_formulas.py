@@ -53,6 +53,13 @@ def test_the_sign_of_the_value_decides_on_the_slope_of_leaky_relu() -> None:
     assert not within(1.0, ball, (0,), 1.0)
 
 
+def test_zeros_are_padded_and_no_other_number() -> None:
+    params = {"pad_width": 1, "constant_values": 1.5}
+    [ball] = MXNET_FORMULAS["pad by zeros"](asked([2.0], params=params))[VALUE]
+    assert [within(0.0, ball, (k,), 1.0) for k in range(3)] == [True, False, True]
+    assert not within(1.5, ball, (0,), 1.0)
+
+
 def test_what_underflow_rounds_in_a_ratio_or_a_slope_is_magnified() -> None:
     single, least = FORMATS["float32"], FORMATS["float32"].least
     params = {"ord": 1.5, "axis": None, "keepdims": False}

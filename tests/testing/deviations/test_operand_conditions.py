@@ -129,6 +129,17 @@ MEANT = {
     "a group of small variance": (([[1.0, 2.0, 3.0, 3.0]],), {"num_groups": 2, "eps": 1e-26}, True),
     "a channel of small variance": (([[1.0, 2.0], [1.0, 3.0]],), {"eps": 1e-26}, True),
     "a channel of small variance in a sample": (([[[1.0, 2.0], [3.0, 3.0]]],), {"eps": 1e-26}, True),
+    "a share of softmax below the range": (
+        ([[0.0, -87.0], [0.0, -86.9]],),
+        {"axis": -1},
+        [[False, True], [False, False]],
+    ),
+    "an operand of fewer axes": (([1.0], 2.0), {}, True),
+    "an operand or the value is not finite": (
+        ([1.0, np.inf, 0.0, -1.0], [1.0], [1.0, 0.0, NAN, -np.inf]),  # the last is the value
+        {},
+        [False, True, True, True],
+    ),
 }
 NOT_MEANT = {  # of conditions on the operands as a whole
     "an infinite operand": [(([1.0, 2.0],), {})],
@@ -142,6 +153,7 @@ NOT_MEANT = {  # of conditions on the operands as a whole
     "a norm below eps": [(([[0.5, 1.0], [3.0, 4.0]], [[3.0, 4.0]]), {"dim": 1, "eps": 1.0})],
     "weight for single elements": [(([[[1.0, 2.0]]], [1.0]), {}), (([[1.0, 2.0]],), {"weight": None})],
     "the reciprocal of a modulus overflows": [(([1.0, 0.0], [0.0, 0.0]), {}), (([0.0], [1e-38]), {})],
+    "an operand of fewer axes": [(([1.0], [2.0, 3.0]), {})],
     "a row of equal numbers": [(([[1.0, 1.0], [2.0, 2.0]],), {"axis": 0})],
     "a row of zeros": [(([[0.0, 1.0], [0.0, 2.0]],), {"axis": 1}), (([[0.0, 0.0, 1.0]],), {"axis": None})],
     "an operand that is not finite": [(([1.0], [1e38, 0.0]), {})],

@@ -116,3 +116,20 @@ def test_a_mean_divides_by_a_count_that_bfloat16_has() -> None:
     assert known(name, 0, 43.0, (129, 1), rows)
     assert not known(name, 0, 43.5, (129, 1), rows)
     assert not TENSORFLOW_FORMULAS[name](asked(np.zeros(259), **over))
+
+
+@pytest.mark.parametrize(("name", "due", "alone"), [("max", 3.0, -np.inf), ("min", 1.0, np.inf)])
+def test_extremes_pass_over_nan(name: str, due: float, alone: float) -> None:
+    rows = [[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan]]
+    given = asked(rows, axis=1, keepdims=False, initial=None, where=True)
+    formula = f"{name} of the elements that are numbers"
+    assert known(formula, VALUE, due, (0,), given)
+    assert known(formula, VALUE, alone, (1,), given)
+    assert not known(formula, VALUE, 2.0, (0,), given)
+
+
+def test_a_bound_of_nan_is_passed_over() -> None:
+    given = asked([2.0, 2.0, 2.0], [np.nan, 1.0, 3.0], [1.0, np.nan, np.nan])
+    for k, due in enumerate((1.0, 2.0, 3.0)):
+        assert known("clip by comparisons", VALUE, due, (k,), given)
+        assert not known("clip by comparisons", VALUE, 0.5, (k,), given)
