@@ -12,6 +12,7 @@ from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.functions.complex_factors import complex_cholesky
 from refgrad.functions.registry import implements, operand
 from refgrad.ops import eigenvalues, orthogonal_triangular, real_eigenvalues, singular_values, triangular
+from refgrad.ops.shape import cast
 from refgrad.tracing.differentiable_arguments import plain
 
 
@@ -65,15 +66,32 @@ def _triangle(uplo: str) -> str:
     return uplo.upper()
 
 
+# From NumPy 2.5 on, eig and eigvals return complex arrays for real eigenvalues, too.
+_ALWAYS_COMPLEX = np.linalg.eigvals(np.eye(1)).dtype.kind == "c"
+
+
+def _as_numpy_has_it(y: Array) -> Array:
+    return cast(y, np.result_type(y.dtype, np.complex64)) if _ALWAYS_COMPLEX else y
+
+
+@implements(np.linalg.eigvals)
+def eigvals(a: Array) -> Array:
+    """Eigenvalues (..., n) of matrices without symmetry. Raises NoRuleError where one is not real."""
+    return _as_numpy_has_it(real_eigenvalues.real_eigenvalues(matrices(a, "eigvals")))
+
+
 @implements(np.linalg.eig)
 def eig(a: Array) -> Any:
     """Eigenvalues (..., n) and eigenvectors of norm 1 in columns (..., n, n), as a named tuple.
 
     The derivative of the vectors is right for functions that do not depend on their signs, and NaN where eigenvalues meet.
-    Raises NoRuleError where an eigenvalue is complex.
+    Raises NoRuleError where an eigenvalue is not real.
     """
     a = matrices(a, "eig")
-    return EigResult(real_eigenvalues.real_eigenvalues(a), real_eigenvalues.real_eigenvectors(a))
+    return EigResult(
+        _as_numpy_has_it(real_eigenvalues.real_eigenvalues(a)),
+        _as_numpy_has_it(real_eigenvalues.real_eigenvectors(a)),
+    )
 
 
 @implements(np.linalg.svd)

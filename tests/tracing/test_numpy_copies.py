@@ -30,7 +30,7 @@ FUNCTIONS = (
     "M.pder(x)", "M.pder([1, 2, 3], scl=x[0])", "M.pint(x, 2, [x[0], 1])", "M.pint([1, 2, 3], lbnd=x[0], scl=x[1])",
     "M.padd(x, [1, 2])", "M.padd([1.0, 2, 3, 4], x)", "M.psub(x[:2], x)", "M.pmul(x, x)", "M.pmulx(x)", "M.pdiv(x * x, x[:2])[0]",
     "M.pdiv([1.0, 2, 3, 4], x)[1]", "M.ppow(x, 3)", "M.pline(x[0], x[1])", "M.pfromroots(x)", "M.ptrim(x)",
-    "M.proots(M.pfromroots(x))", "M.pfit([0.1, 0.5, 0.9, 1.6], np.r_[x, x[0] * x[1]], 2)", "M.pfit(x, x * x[0], 1, w=[1, 2, 3])",
+    "np.real(M.proots(M.pfromroots(x)))", "M.pfit([0.1, 0.5, 0.9, 1.6], np.r_[x, x[0] * x[1]], 2)", "M.pfit(x, x * x[0], 1, w=[1, 2, 3])",
     "M.pfit([0.1, 0.5, 0.9], x[:, None] * x, [0, 2], full=True)[1][0]", "M.pval(x, np.polynomial.NAME(x).deriv().coef)",
 )  # fmt: skip
 CLASSES = {
