@@ -9,6 +9,7 @@ from numpy.linalg._linalg import EighResult, EigResult, QRResult, SVDResult
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError, NoRuleError
+from refgrad.functions import complex_eigenvalues
 from refgrad.functions.complex_factors import complex_cholesky
 from refgrad.functions.registry import implements, operand
 from refgrad.ops import eigenvalues, orthogonal_triangular, real_eigenvalues, singular_values, triangular
@@ -76,18 +77,25 @@ def _as_numpy_has_it(y: Array) -> Array:
 
 @implements(np.linalg.eigvals)
 def eigvals(a: Array) -> Array:
-    """Eigenvalues (..., n) of matrices without symmetry. Raises NoRuleError where one is not real."""
-    return _as_numpy_has_it(real_eigenvalues.real_eigenvalues(matrices(a, "eigvals")))
+    """Eigenvalues (..., n) of matrices without symmetry. Where eigenvalues meet, the derivative of a single one is a convention."""
+    a = matrices(a, "eigvals")
+    first = complex_eigenvalues.found(a, "eigvals")
+    if first is not None:
+        return complex_eigenvalues.values(a, first)
+    return _as_numpy_has_it(real_eigenvalues.real_eigenvalues(a))
 
 
 @implements(np.linalg.eig)
 def eig(a: Array) -> Any:
     """Eigenvalues (..., n) and eigenvectors of norm 1 in columns (..., n, n), as a named tuple.
 
-    The derivative of the vectors is right for functions that do not depend on their signs, and NaN where eigenvalues meet.
-    Raises NoRuleError where an eigenvalue is not real.
+    The derivative of real vectors is right for functions that do not depend on their signs, and NaN where eigenvalues meet. Complex vectors
+    have a real element of largest modulus, as NumPy's; see complex_eigenvalues.py.
     """
     a = matrices(a, "eig")
+    first = complex_eigenvalues.found(a, "eig")
+    if first is not None:
+        return EigResult(complex_eigenvalues.values(a, first), complex_eigenvalues.vectors(a, first))
     return EigResult(
         _as_numpy_has_it(real_eigenvalues.real_eigenvalues(a)),
         _as_numpy_has_it(real_eigenvalues.real_eigenvectors(a)),

@@ -11,7 +11,7 @@ from numpy.polynomial import Polynomial, chebyshev
 from numpy.polynomial.polynomial import polyval
 
 import refgrad as rg
-from refgrad.errors import NoRuleError, TracingError
+from refgrad.errors import TracingError
 from refgrad.numeric import differences
 from refgrad.op import Traced
 from refgrad.tracing import numpy_copies
@@ -119,10 +119,14 @@ def test_errors_are_those_of_numpy() -> None:
         assert str(ours.value) == str(theirs.value), text
 
 
-def test_complex_roots_are_refused() -> None:
-    for text in ("np.polynomial.polynomial.polyroots(x * x)", "np.roots(x * x)"):
-        with pytest.raises(NoRuleError, match="complex eigenvalues"):
-            rg.jvp(program(text), (X,), (V,))
+def test_complex_roots_have_derivatives() -> None:
+    for text in (
+        "np.polynomial.polynomial.polyroots(x * x)", "np.roots(x * x)", "np.polynomial.Polynomial(x * x).roots()",
+        "np.polynomial.legendre.legroots(x * x + [3, 0, 0])",
+    ):  # fmt: skip
+        roots = program(text)
+        assert np.iscomplexobj(roots(X))
+        checked(lambda x, roots=roots: np.stack([np.real(roots(x)), np.imag(roots(x))]))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "longdouble", "complex128"])
