@@ -77,7 +77,10 @@ def test_derivatives_of_three_orders(name: str) -> None:
     v = rng.standard_normal(a.shape) / 4
 
     y, y_dot = rg.jvp(f, (a,), (v,))
-    assert np.array_equal(y, f(a)), "the values are NumPy's"
+    off = np.abs(y - f(a))
+    assert np.all(off <= (64 * EPS if f is np.poly else 0)), (
+        "the values are NumPy's; the products of np.poly are in another order"
+    )
     held(y_dot, *slope(f, a, v, 1))
     y_bar = rng.standard_normal(y.shape)
     a_bar = rg.vjp(f, a)[1](y_bar)[0]
