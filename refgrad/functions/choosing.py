@@ -138,7 +138,8 @@ def sort(
     if a.dtype.kind == "c" and not (
         isinstance(a, Traced) and a._levels()[-1] == 0
     ):  # over Balls the order may be open
-        order_of_all = np.argsort(plain(a), axis, **({"descending": True} if descending else {}))
+        options: dict[str, Any] = {"descending": True} if descending else {}
+        order_of_all = np.argsort(plain(a), axis, **options)
         return take_along_axis(a, order_of_all, axis)
     return -sorting.sort(-a, axis=axis) if descending else sorting.sort(a, axis=axis)  # NaN is last in both
 

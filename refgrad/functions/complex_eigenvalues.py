@@ -41,23 +41,26 @@ def found(a: Any, name: str) -> tuple[PlainArray, PlainArray] | None:
 def values(a: Array, first: tuple[PlainArray, PlainArray]) -> Array:
     """Eigenvalues (..., n), with NumPy's numbers."""
     w, v = first
-    a, v = a.astype(w.dtype), v.astype(w.dtype)
+    a = a.astype(w.dtype)
+    sharp: Any = v.astype(w.dtype)
     for _ in range(_steps(a) - 1):
-        v = _sharper(a, v)
-    y = np.diagonal(_diagonalised(a, v), axis1=-2, axis2=-1)
-    return w + (y - plain(y))
+        sharp = _sharper(a, sharp)
+    y: Any = np.diagonal(_diagonalised(a, sharp), axis1=-2, axis2=-1)
+    found_again: Array = w + (y - plain(y))
+    return found_again
 
 
 def vectors(a: Array, first: tuple[PlainArray, PlainArray]) -> Array:
     """Eigenvectors in columns (..., n, n), with NumPy's numbers."""
     w, v = first
     a, start = a.astype(w.dtype), v.astype(w.dtype)
-    y: Array = start
+    y: Any = start
     for _ in range(_steps(a)):
         y = _sharper(a, y)
     if not start.size:
         return y + 0 * a
     largest = np.argmax(np.abs(start), axis=-2)[..., None, :]
+    turn: Any
     turn, sign = np.take_along_axis(y, largest, -2), np.take_along_axis(start, largest, -2)
     norm = np.sqrt(np.sum(y.real**2 + y.imag**2, axis=-2, keepdims=True))
     y = y * (np.conjugate(turn) / np.abs(turn)) * (sign / np.abs(sign)) / norm

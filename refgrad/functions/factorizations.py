@@ -95,11 +95,11 @@ def eig(a: Array) -> Any:
     a = matrices(a, "eig")
     first = complex_eigenvalues.found(a, "eig")
     if first is not None:
-        return EigResult(complex_eigenvalues.values(a, first), complex_eigenvalues.vectors(a, first))
-    return EigResult(
-        _as_numpy_has_it(real_eigenvalues.real_eigenvalues(a)),
-        _as_numpy_has_it(real_eigenvalues.real_eigenvectors(a)),
-    )
+        pair: Any = complex_eigenvalues.values(a, first), complex_eigenvalues.vectors(a, first)
+    else:
+        real = real_eigenvalues.real_eigenvalues(a), real_eigenvalues.real_eigenvectors(a)
+        pair = [_as_numpy_has_it(y) for y in real]
+    return EigResult(*pair)
 
 
 @implements(np.linalg.svd)

@@ -157,14 +157,14 @@ for _kind in (float, int, complex):
     NUMBERS[_kind.__name__] = _kind, f"__refgrad_{_kind.__name__}__"
     setattr(builtins, NUMBERS[_kind.__name__][1], _number_of(_kind))
 
+_OF_TEXTS: dict[str, Any] = {
+    "np.fromstring": np.fromstring, "Decimal": decimal.Decimal, "Fraction": fractions.Fraction, "json.loads": json.loads,
+    "ast.literal_eval": ast.literal_eval,
+}  # fmt: skip
+_OF_FILES: dict[str, Any] = {"np.loadtxt": np.loadtxt, "np.genfromtxt": np.genfromtxt}
 # Other functions, by their id: themselves and what stands for them where they are called.
 READERS: dict[int, tuple[Any, Any]] = {
-    id(function): (function, _guarded(function, name))
-    for name, function in {
-        "np.fromstring": np.fromstring, "Decimal": decimal.Decimal, "Fraction": fractions.Fraction,
-        "json.loads": json.loads, "ast.literal_eval": ast.literal_eval,
-    }.items()
-} | {
-    id(function): (function, _of_a_file(function, name))
-    for name, function in {"np.loadtxt": np.loadtxt, "np.genfromtxt": np.genfromtxt}.items()
-} | {id(eval): (eval, _evaluated)}  # fmt: skip
+    **{id(function): (function, _guarded(function, name)) for name, function in _OF_TEXTS.items()},
+    **{id(function): (function, _of_a_file(function, name)) for name, function in _OF_FILES.items()},
+    id(eval): (eval, _evaluated),
+}
