@@ -45,10 +45,12 @@ def test_the_page_is_what_calls_say(found: dict[str, list[Entry]]) -> None:
         return
     # Another NumPy has other functions and parameters: what both have is of one kind.
     told, seen = [
-        dict(re.findall(r"^\\| (`[^`]+`|real[^|]*|other[^|]*) \\| (.*?) \\|", t, re.MULTILINE))
+        dict(re.findall(r"^\| (`[^`]+`|real[^|]*|other[^|]*) \| (.*?) \|", t, re.MULTILINE))
         for t in (page, written)
     ]
-    assert len(told.keys() & seen.keys()) > 200
+    both = told.keys() & seen.keys()
+    assert len(both) > 200
+    assert {name for name in both if bool(told[name]) != bool(seen[name])} <= LATER
 
 
 @pytest.mark.long
@@ -71,6 +73,10 @@ def test_a_function_that_is_refused_says_why(found: dict[str, list[Entry]]) -> N
     refused = [e for entries in found.values() for e in entries if e.kind == REFUSED]
     assert refused
     assert all(e.reason for e in refused)
+
+
+# Rows of the page in which a later NumPy than the page's differs: none is known.
+LATER: frozenset[str] = frozenset()
 
 
 def stripped(x: Array) -> Array:

@@ -59,5 +59,29 @@ def test_the_list_names_what_is_missing_and_no_more() -> None:
     assert not [name for name in WITHOUT if hasattr(special, name)]
 
 
+def derivatives(name: str) -> list[Any]:
+    """What torch says of the derivatives of a function of one argument, or of an argument and a degree: in reverse, and forward."""
+    function = getattr(torch.special, name)
+    x = torch.tensor([0.3], dtype=torch.float64, requires_grad=True)
+    degree = () if name in {"airy_ai", "round"} else (torch.tensor([3.0], dtype=torch.float64),)
+    y = function(x, *degree)
+    forward = torch.autograd.forward_ad
+    with forward.dual_level():
+        tangent = forward.unpack_dual(
+            function(forward.make_dual(x.detach(), torch.ones_like(x)), *degree)
+        ).tangent
+    return [torch.autograd.grad(y.sum(), x)[0] if y.requires_grad else None, tangent]
+
+
+@pytest.mark.parametrize("name", WITHOUT)
+def test_torch_has_no_derivative_of_what_is_not_written(name: str) -> None:
+    """So there is no gradient to judge. A torch that has one fails here, and the function is due."""
+    assert derivatives(name) == ([0.0, 0.0] if name == "round" else [None, None])
+
+
+def test_a_derivative_is_noticed() -> None:
+    assert None not in derivatives("round")
+
+
 def test_a_new_name_is_noticed() -> None:
     assert missing({*functions(torch.special), "new_function"}) == {"new_function"}

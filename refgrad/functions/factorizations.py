@@ -9,9 +9,11 @@ from numpy.linalg._linalg import EighResult, EigResult, QRResult, SVDResult
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError, NoRuleError
+from refgrad.functions import complex_eigenvalues
 from refgrad.functions.complex_factors import complex_cholesky
 from refgrad.functions.registry import implements, operand
 from refgrad.ops import eigenvalues, orthogonal_triangular, real_eigenvalues, singular_values, triangular
+from refgrad.ops.shape import cast
 from refgrad.tracing.differentiable_arguments import plain
 
 
@@ -65,15 +67,39 @@ def _triangle(uplo: str) -> str:
     return uplo.upper()
 
 
+# From NumPy 2.5 on, eig and eigvals return complex arrays for real eigenvalues, too.
+_ALWAYS_COMPLEX = np.linalg.eigvals(np.eye(1)).dtype.kind == "c"
+
+
+def _as_numpy_has_it(y: Array) -> Array:
+    return cast(y, np.result_type(y.dtype, np.complex64)) if _ALWAYS_COMPLEX else y
+
+
+@implements(np.linalg.eigvals)
+def eigvals(a: Array) -> Array:
+    """Eigenvalues (..., n) of matrices without symmetry. Where eigenvalues meet, the derivative of a single one is a convention."""
+    a = matrices(a, "eigvals")
+    first = complex_eigenvalues.found(a, "eigvals")
+    if first is not None:
+        return complex_eigenvalues.values(a, first)
+    return _as_numpy_has_it(real_eigenvalues.real_eigenvalues(a))
+
+
 @implements(np.linalg.eig)
 def eig(a: Array) -> Any:
     """Eigenvalues (..., n) and eigenvectors of norm 1 in columns (..., n, n), as a named tuple.
 
-    The derivative of the vectors is right for functions that do not depend on their signs, and NaN where eigenvalues meet.
-    Raises NoRuleError where an eigenvalue is complex.
+    The derivative of real vectors is right for functions that do not depend on their signs, and NaN where eigenvalues meet. Complex vectors
+    have a real element of largest modulus, as NumPy's; see complex_eigenvalues.py.
     """
     a = matrices(a, "eig")
-    return EigResult(real_eigenvalues.real_eigenvalues(a), real_eigenvalues.real_eigenvectors(a))
+    first = complex_eigenvalues.found(a, "eig")
+    if first is not None:
+        pair: Any = complex_eigenvalues.values(a, first), complex_eigenvalues.vectors(a, first)
+    else:
+        real = real_eigenvalues.real_eigenvalues(a), real_eigenvalues.real_eigenvectors(a)
+        pair = [_as_numpy_has_it(y) for y in real]
+    return EigResult(*pair)
 
 
 @implements(np.linalg.svd)

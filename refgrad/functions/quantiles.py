@@ -6,6 +6,7 @@ have derivatives. The discrete methods and those with weights choose an element:
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -43,6 +44,12 @@ PLACES: dict[str, Levels] = {
     "averaged_inverted_cdf": lambda n, q: n * q - 1,
     "midpoint": lambda n, q: 0.5 * (np.floor((n - 1) * q) + np.ceil((n - 1) * q)),
 }
+
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # NumPy warns of a row that is NaN alone
+    # Whether such a row keeps its dtype, as it does before NumPy 2.5, whatever that of the levels is.
+    _NAN_HAS_DTYPE = np.nanquantile(np.full(1, np.nan, np.float32), np.array([0.5])).dtype == np.float32
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------
@@ -136,7 +143,7 @@ def _quantiles(
     levels = q.reshape((-1,))
     if ordered.size and (skip or (q.ndim == 0 and rows.ndim == 1)):
         nan = np.isnan(plain(ordered).reshape(-1, rows.shape[-1])[0])
-        if nan.all() if skip else nan[-1]:
+        if (nan.all() and (_NAN_HAS_DTYPE or q.ndim == 0)) if skip else nan[-1]:
             dtype = (
                 a.dtype
             )  # the NaN is an element of a, and a first row of nothing else gives its dtype to all

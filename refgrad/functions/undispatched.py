@@ -6,7 +6,7 @@ A differentiated function calls them by their names; see tracing/numpy_calls.py.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from refgrad.tracing.assembling import converted
 from refgrad.tracing.differentiable_arguments import holds_traced, plain
 from refgrad.tracing.levels import innermost
 from refgrad.tracing.numpy_copies import copied
-from refgrad.tracing.stand_ins import stands_for
+from refgrad.tracing.stand_ins import stands_for, text_of
 
 
 @stands_for(np.arange)
@@ -84,14 +84,7 @@ def require(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = 
     return copied(np.require)(a, dtype, requirements)
 
 
-def _of_values(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function`` of the plain numbers: a text has no derivative."""
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return function(*map(plain, args), **{name: plain(x) for name, x in kwargs.items()})
-
-    return call
-
-
-for _function in (np.format_float_positional, np.format_float_scientific, np.base_repr):
-    stands_for(_function)(_of_values(_function))
+for _function in (
+    np.format_float_positional, np.format_float_scientific, np.base_repr, np.array2string, np.array_repr, np.array_str,
+):  # fmt: skip
+    stands_for(_function)(text_of(_function))

@@ -17,6 +17,7 @@ from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.op import register, shape_of
 from refgrad.op.traits import HOLOMORPHIC
 from refgrad.ops import by_parts
+from refgrad.ops.contraction_infinities import certain, radius_by_order
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SPLIT = 32**3  # products from which those in long double are formed by float64 BLAS
@@ -203,7 +204,7 @@ def _einsum_rounding(run: Evaluation) -> Any:
     exact = exactness.products(fmt, full, xs, es)
     if exact is not None and exact.all():
         return None
-    tops = [max(1.0, float(np.max(s, initial=0))) for s in size]
+    tops = [max(1.0, float(np.max(s, initial=0, where=np.isfinite(s)))) for s in size]
     later = [math.prod(t for k, t in enumerate(tops) if k not in (i, j)) for i in range(n) for j in range(i)]
     radius = (
         radius
@@ -217,9 +218,10 @@ def _einsum_rounding(run: Evaluation) -> Any:
         # of size 1) frameworks multiply elementwise, and the backward of that sums products that were stored.
         radius = radius + (n - 1) * (fmt.u * (full + radius) + fmt.eta)
         radius = radius + (fmt.store(y, radius) if terms > 1 or n == 1 else 0.0)
-    if n > 2 and math.prod(tops) * terms > fmt.max:
+    if n > 2 and (math.prod(tops) * terms > fmt.max or any(np.isinf(s).any() for s in size)):
         # A product of some of the operands may overflow, and infinities may meet or not, in the order that a kernel chooses.
-        radius = np.where(np.isinf(y), np.nan, np.inf)
+        contract = functools.partial(np.einsum, f"{','.join(inputs)}->{output}")
+        radius = radius_by_order(certain(fmt, contract, xs, es, terms), y, radius)
     return exactness.without(radius, exact)
 
 

@@ -87,7 +87,8 @@ def _vectors_rounding(run: Evaluation) -> Any:
 # --- gaps of eigenvalues in rules ------------------------------------------------------------------------------------
 
 
-def _apart(w: PlainArray) -> PlainArray:
+def told_apart(w: PlainArray) -> PlainArray:
+    """Which pairs of eigenvalues, (..., n, n), rounding can tell apart."""
     w = np.asarray(w)
     n = w.shape[-1]
     size = np.max(np.abs(w), axis=-1, initial=0)[..., None, None]
@@ -99,7 +100,7 @@ def _apart(w: PlainArray) -> PlainArray:
 # itself. No radius counts: a gap that contains zero in the judged format has a reciprocal about which nothing is known.
 apart = register(
     "apart",
-    _apart,
+    told_apart,
     jvp=None,
     vjp=None,
     rounding=lambda run: None,

@@ -108,7 +108,9 @@ def slope_rounding(power_rounding: bounds.RoundingRule) -> bounds.RoundingRule:
         x2 = np.asarray(x2, y.dtype)
         e1, e2 = bounds.zero(es[0]), bounds.zero(es[1])
         c = x2 - k
-        ec = e2 + np.where((k > 0) & (x2 != np.rint(x2)), fmt.u * np.abs(c), 0.0)
+        # x2 - k is exact where both are integers of the format; beyond 1/u not every integer is.
+        beyond = (k > 0) & (np.abs(c) > 1 / fmt.u)
+        ec = e2 + np.where((k > 0) & ((x2 != np.rint(x2)) | beyond), fmt.u * np.abs(c), 0.0)
         p = np.power(x1, c)
         ep = power_rounding(
             run._replace(forward=np.power, y=p, xs=(x1, c), es=(es[0], ec if np.any(ec) else None), params={})
@@ -120,7 +122,11 @@ def slope_rounding(power_rounding: bounds.RoundingRule) -> bounds.RoundingRule:
             radius = np.where((np.abs(p) + ep > fmt.max) & (f != 0), np.inf, radius)
         zero = (np.asarray(x1) == 0) & (np.asarray(e1) == 0)
         radius = np.where(_gone(x1, c, np.abs(f) + ef, m) & (zero | (m == 0)), 0.0, radius)
-        return np.where(np.isnan(radius) & ~np.isnan(y), np.inf, radius)
+        radius = np.where(np.isnan(radius) & ~np.isnan(y), np.inf, radius)
+        # An exponent that is rounded may become an odd integer, or none, which is the sign of a power of a negative number or of -0.
+        odd_or_even = (ec > 0) & (np.abs(c - np.rint(c)) <= ec) & np.signbit(x1)
+        radius = np.where(odd_or_even, np.maximum(radius, 2 * np.abs(y)), radius)
+        return np.where(odd_or_even & np.isinf(y), np.nan, radius)
 
     return rule
 

@@ -29,8 +29,8 @@ def _real(a: PlainArray) -> tuple[PlainArray, PlainArray]:
     w, v = dense_spectra.eig(a)
     if w.dtype.kind == "c":
         raise NoRuleError(
-            "np.linalg.eig: a matrix has complex eigenvalues, whose derivatives have no rule. Matrices with real eigenvalues are expected; "
-            "use np.linalg.eigh for symmetric ones."
+            "np.linalg.eig: a matrix has complex eigenvalues, which have neither an error bound nor a place in a graph. Matrices with real "
+            "eigenvalues are expected there; use np.linalg.eigh for symmetric ones."
         )
     return w, v
 

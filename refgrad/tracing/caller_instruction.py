@@ -33,6 +33,30 @@ def formats() -> bool:
     return name == "BINARY_OP" and argument in {"%", "%="}
 
 
+def templates() -> tuple[str, ...]:
+    """The literal texts with a percent sign in ``text % x``, which the caller of the calling method evaluates; () where it names none."""
+    frame = sys._getframe(2)
+    return _templates(frame.f_code, frame.f_lasti)
+
+
+@functools.lru_cache(maxsize=256)
+def _templates(code: CodeType, offset: int) -> tuple[str, ...]:
+    steps = [step for step in dis.get_instructions(code) if step.offset <= offset]
+    at = steps[-1].positions
+    if at is None or at.lineno is None:
+        return ()
+    begin = (at.lineno, at.col_offset or 0)
+    found = []
+    for step in steps:
+        where, text = step.positions, step.argval
+        if where is None or where.lineno is None or (where.lineno, where.col_offset or 0) < begin:
+            continue
+        text = text.decode("latin-1") if isinstance(text, bytes) else text
+        if "CONST" in step.opname and isinstance(text, str) and "%" in text:
+            found.append(text)
+    return tuple(found)
+
+
 def looks_for_member() -> bool:
     """Whether the caller of the calling method evaluates ``x in container``."""
     return _now()[0][0] == "CONTAINS_OP"

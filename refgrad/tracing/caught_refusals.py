@@ -22,6 +22,7 @@ from refgrad.tree import flatten
 # A traced array, as errors of Python and NumPy name it: unsupported operand 'Var', must be real number, not Var. json asks for __class__.
 _OURS = re.compile(
     r"('|\b(not|from|type|of|got) )(Var|Dual|Ball|Symbol|Linear)\b|\b(Var|Dual|Ball)\(|float64 is not JSON|__array__ method not producing"
+    r"|: (Var|Dual|Ball)$|object supporting the buffer API required"
 )
 _ATTRIBUTE = re.compile(r"'(Var|Dual|Ball|Symbol|Linear)' object has no attribute '(\w+)'")
 _OF_TENSORS = frozenset({
@@ -36,11 +37,12 @@ _DEBUGGERS = frozenset(
 class Run:
     """One call of a function by a transformation, and what was refused in it."""
 
-    __slots__ = ("_levels", "_thread", "args", "noted")
+    __slots__ = ("_levels", "_thread", "args", "noted", "shown")
 
     def __init__(self, args: Sequence[Any]) -> None:
         self.args = args
         self.noted: list[TracingError] = []
+        self.shown: dict[float | str, tuple[int, ...]] = {}  # numbers in texts: see shown_numbers.py
         self._thread = threading.get_ident()
         self._levels: frozenset[int] | None = None
 

@@ -81,7 +81,8 @@ TABLE: dict[str, str] = {
     "fft.hfft": "a |", "fft.ihfft": "a |", "fft.fftshift": "x |", "fft.ifftshift": "x |",
     # linear algebra
     "linalg.diagonal": "x |", "linalg.trace": "x |", "linalg.matrix_transpose": "x |", "linalg.cross": "x1 x2 |", "linalg.cholesky": "a |",
-    "linalg.eigh": "a |", "linalg.eigvalsh": "a |", "linalg.eig": "a |", "linalg.svd": "a |", "linalg.qr": "a |",
+    "linalg.eigh": "a |", "linalg.eigvalsh": "a |", "linalg.eig": "a |",
+    "linalg.eigvals": "a |", "linalg.svd": "a |", "linalg.qr": "a |",
     "linalg.pinv": "a | rcond rtol",
     "linalg.lstsq": "a b | rcond", "linalg.matrix_rank": "| A tol rtol", "linalg.cond": "x |", "linalg.tensorsolve": "a b |",
     "linalg.tensorinv": "a |",

@@ -21,6 +21,7 @@ import numpy as np
 from refgrad.errors import RUNS
 from refgrad.tracing import numpy_copies, stand_ins
 from refgrad.tracing.redirected_names import arguments, calls, computes_one_value, displays_list, unpacks
+from refgrad.tracing.shown_numbers import READERS
 
 Function = Callable[..., Any]
 
@@ -94,7 +95,7 @@ def _standing_for(found: Any) -> Any:
 @functools.cache
 def _stand_ins() -> dict[int, tuple[Any, Any]]:
     """By the id of a function or class of NumPy: itself and its stand-in."""
-    known = dict(stand_ins.functions())
+    known = {**stand_ins.functions(), **READERS}
     for function in _COPIED:
         known[id(function)] = function, numpy_copies.copied(function)
     return known
@@ -132,7 +133,7 @@ def stand_in(found: Any, steps: Sequence[Instruction], k: int) -> str | None:
         while isinstance(found, ModuleType) and steps[last + 1].opname in _ATTRIBUTES:
             last += 1
             found = _member(found, steps[last].argval)
-    if isinstance(found, ModuleType):
+    if isinstance(found, ModuleType) or (id(found) in READERS and not calls(steps, k, last)):
         return None
     if id(found) in stand_ins.functions():
         if not calls(steps, k, last):

@@ -24,6 +24,7 @@ import numpy as np
 from refgrad.op import Traced
 from refgrad.tracing import numpy_calls
 from refgrad.tracing.redirected_names import calls, redirected
+from refgrad.tracing.shown_numbers import NUMBERS
 from refgrad.tracing.type_tests import NAME
 
 _FOREIGN = {*sys.stdlib_module_names, "numpy", "torch", "scipy", "pytest", "_pytest", "hypothesis"} - {
@@ -154,4 +155,8 @@ def _choice(names: dict[str, Any], steps: Sequence[Instruction], k: int) -> str 
     name = steps[k].argval
     if name == "type":
         return NAME if names.get(name, type) is type and calls(steps, k, k) else None
-    return numpy_calls.stand_in(names.get(name), steps, k)
+    if name in NUMBERS:
+        kind, place = NUMBERS[name]
+        mapped = k > 0 and steps[k - 1].argval == "map"
+        return place if names.get(name, kind) is kind and (mapped or calls(steps, k, k)) else None
+    return numpy_calls.stand_in(names.get(name, eval if name == "eval" else None), steps, k)

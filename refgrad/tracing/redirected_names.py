@@ -91,9 +91,11 @@ def displays_list(steps: Sequence[Instruction]) -> bool:
 
 
 def computes_one_value(steps: Sequence[Instruction]) -> bool:
-    """Whether the instructions of one argument end with an operator, and have neither a list nor a branch."""
+    """Whether the instructions of one argument end with an operator on numbers, and have neither a list nor a branch."""
     branches = any(step.opcode in _JUMPS for step in steps)
-    return bool(steps) and steps[-1].opname in _OPERATORS and not branches and not displays_list(steps)
+    if not steps or steps[-1].opname not in _OPERATORS or branches or displays_list(steps):
+        return False
+    return not any("CONST" in step.opname and isinstance(step.argval, (str, bytes)) for step in steps)
 
 
 _JUMPS = frozenset({*dis.hasjrel, *dis.hasjabs})

@@ -16,7 +16,10 @@ from refgrad.op import BY_FUNCTION, Traced
 from refgrad.tracing.assembling import CONVERSIONS, assembled, converted, scalar_or_array
 from refgrad.tracing.creation import full
 from refgrad.tracing.differentiable_arguments import holds_traced
-from refgrad.tracing.dispatch import FUNCTIONS, GUARDS, call_function
+from refgrad.tracing.dispatch import FUNCTIONS, GUARDS, call_function, plain
+from refgrad.tracing.levels import innermost
+from refgrad.tracing.shown_numbers import refuse_read_back
+from refgrad.tracing.texts import Formatted
 
 Function = Callable[..., Any]
 
@@ -111,12 +114,38 @@ def _conversion(function: Function, meaning: Function) -> Function:
         ):
             return meaning(*args, **{name: x for name, x in kwargs.items() if name != "like"})
         try:
-            return function(*args, **kwargs)
+            y = function(*args, **kwargs)
         except ValueError:  # an object of a class with __array__ may hold a traced array
             made = args[0].__array__() if args and hasattr(type(args[0]), "__array__") else None
             if not isinstance(made, Traced):
                 raise
+        else:
+            if args and (
+                isinstance(args[0], (str, bytes)) or (type(y) is np.ndarray and y.dtype.kind in "US")
+            ):
+                _refuse_texts(function, args[0])
+            return y
         return meaning(made, *args[1:], **{name: x for name, x in kwargs.items() if name != "like"})
 
     call.__name__ = function.__name__  # as messages name it
+    return call
+
+
+def _refuse_texts(function: Function, x: Any) -> None:
+    """Raise TracingError where x is, or holds, a text that shows a traced number: as an array it may become a number again."""
+    if isinstance(x, (list, tuple)):
+        for e in x:
+            _refuse_texts(function, e)
+    else:
+        refuse_read_back(x, f"np.{function.__name__}(text)")
+
+
+def text_of(function: Function) -> Function:
+    """``function`` of the plain numbers: a text, which no number is to be read out of."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        x = innermost([*args, *kwargs.values()])
+        y = function(*map(plain, args), **{name: plain(e) for name, e in kwargs.items()})
+        return y if x is None else Formatted(y, x._levels())
+
     return call

@@ -1,7 +1,8 @@
 """Texts of traced numbers: they may be printed and logged, and are refused where a number or a decision is made of them.
 
-``float(f"{x:.3f}")`` would be a constant. ``table[str(x)]`` and ``str(x) == "0.5"`` would take another branch than the plain program,
-because ``str(x)`` shows that x is traced. A text that is joined to another one is an ordinary text.
+``float(f"{x:.3f}")`` would be a constant, and so would be a number read out of an ordinary text that this one went into: for those see
+shown_numbers.py. ``table[str(x)]`` and ``str(x) == "0.5"`` would take another branch than the plain program,
+because ``str(x)`` shows that x is traced.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any, NoReturn, Self
 
 from refgrad.errors import RUNS, TracingError
 from refgrad.tracing import caller_instruction
+from refgrad.tracing.shown_numbers import lost, remember
 
 
 class Formatted(str):
@@ -17,11 +19,16 @@ class Formatted(str):
 
     __slots__ = ("_levels",)
     _levels: tuple[int, ...]
+    shows_traced = True
 
     def __new__(cls, text: str, levels: tuple[int, ...]) -> Self:
         made = super().__new__(cls, text)
         made._levels = levels
+        remember(text, levels)
         return made
+
+    def __getitem__(self, key: Any) -> Any:
+        return Formatted(str.__getitem__(self, key), self._levels)
 
     def __float__(self) -> float:
         self._check_number("float")
@@ -33,10 +40,7 @@ class Formatted(str):
 
     def _check_number(self, kind: str) -> None:
         if RUNS:
-            self._refuse(
-                f"{kind}(text) of a text that shows a traced number",
-                "Use x itself; np.round(x, 3) rounds to three digits.",
-            )
+            raise lost(f"{kind}(text)", self._levels)
 
     def _refuse(self, what: str, instead: str) -> NoReturn:
         raise TracingError(f"{what} would lose its derivative. {instead}", self._levels)

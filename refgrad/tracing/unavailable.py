@@ -1,6 +1,7 @@
 """Attributes and methods of NumPy's arrays and scalars that would lose a derivative: each is refused with what to write instead.
 
-Converting a traced array to a number, a plain array or bytes makes a constant of it. ``"%f" % x`` is allowed: a text has no derivative.
+Converting a traced array to a number, a plain array or bytes makes a constant of it. ``"%f" % x`` is allowed: a text has no
+derivative.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 
 from refgrad.errors import NoRuleError, TracingError
 from refgrad.op import Traced
-from refgrad.tracing import caller_instruction
+from refgrad.tracing import caller_instruction, shown_numbers
 from refgrad.tracing.differentiable_arguments import INTO_PLAIN, plain
 
 _BYTES = "Write files and bytes outside the differentiated function, from its result."
@@ -119,6 +120,9 @@ class Unavailable(Traced):
 
     def __float__(self) -> float:
         if caller_instruction.formats():
+            shown_numbers.remember_formatted(
+                float(plain(self)), caller_instruction.templates(), self._levels()
+            )
             return float(plain(self))
         if caller_instruction.writes():
             raise self._written()
@@ -129,6 +133,7 @@ class Unavailable(Traced):
 
     def __int__(self) -> int:
         if caller_instruction.formats():
+            shown_numbers.remember_formatted(int(plain(self)), caller_instruction.templates(), self._levels())
             return int(plain(self))
         raise self._lost("int(x)", "Compute integers from plain arrays, outside the differentiated function.")
 

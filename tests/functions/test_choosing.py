@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -66,3 +68,26 @@ def test_insert_keeps_the_dtype_of_the_array() -> None:
             assert value.dtype == due.dtype == np.float32
             assert np.array_equal(value, due)
     assert np.array_equal(rg.grad(lambda v: np.sum(np.insert(x, 1, v) * np.arange(4.0)))(np.array(0.5)), 1.0)
+
+
+def test_complex_numbers_are_sorted_with_their_derivatives() -> None:
+    """By real parts, and by imaginary parts among equal ones, along any axis."""
+    z = np.array([[1 + 2j, 1 - 1j, 0.5], [3j, -2j, 1j]])
+    z_dot = np.arange(6.0).reshape(2, 3) + 1j
+    for axis in (0, 1, None):
+        y, y_dot = rg.jvp(lambda z, axis=axis: np.sort(z, axis), (z,), (z_dot,))
+        order = np.argsort(z, axis)
+        assert np.array_equal(y, np.sort(z, axis))
+        assert np.array_equal(
+            y_dot, np.take_along_axis(z_dot if axis is not None else z_dot.ravel(), order, axis or 0)
+        )
+    weights = np.array([1.0, 10.0, 100.0])
+    gradient = rg.grad(lambda z: np.sum(np.real(np.sort(z)) * weights))(z)
+    assert np.array_equal(gradient.real, [[100.0, 10.0, 1.0], [100.0, 1.0, 10.0]])
+
+    def in_place(z: Any) -> Any:
+        y = z * 1
+        y.sort()
+        return y
+
+    assert np.array_equal(rg.jvp(in_place, (z,), (z_dot,))[1], np.take_along_axis(z_dot, np.argsort(z), -1))

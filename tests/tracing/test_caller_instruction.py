@@ -47,6 +47,24 @@ def test_formatting_is_told_from_conversion() -> None:
         assert x.said is False
 
 
+def test_the_text_that_formats_is_known() -> None:
+    class Shown:
+        def __float__(self) -> float:
+            self.said = caller_instruction.templates()
+            return 1.0
+
+    x = Shown()
+    assert "%.1f" % x == "1.0"  # noqa: UP031 - what is tested
+    assert x.said == ("%.1f",)
+    assert "a: %(a)d, b: %(b)g" % {"a": 2, "b": x} == "a: 2, b: 1"  # noqa: UP031
+    assert x.said == ("a: %(a)d, b: %(b)g",)
+    assert b"%g" % x == b"1"
+    assert x.said == ("%g",)
+    template = "%g %%"
+    assert template % x == "1 %"
+    assert x.said == ()
+
+
 def test_a_look_into_a_set_is_told_from_a_key() -> None:
     x = Asked()
     for _ in range(300):

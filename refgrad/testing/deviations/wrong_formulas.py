@@ -25,6 +25,7 @@ from refgrad.testing.deviations.normalization_formulas import NORMALIZATION_FORM
 from refgrad.testing.deviations.overflow_formulas import OVERFLOW_FORMULAS
 from refgrad.testing.deviations.paddle_formulas import PADDLE_FORMULAS
 from refgrad.testing.deviations.plane_formulas import PLANE_FORMULAS
+from refgrad.testing.deviations.power_formulas import POWER_FORMULAS
 from refgrad.testing.deviations.recorded_formula import (
     TANGENT,
     VALUE,
@@ -348,6 +349,7 @@ FORMULAS: dict[str, Formula] = {
     **OVERFLOW_FORMULAS,
     **PADDLE_FORMULAS,
     **PLANE_FORMULAS,
+    **POWER_FORMULAS,
     **RUNNING_FORMULAS,
     **SPECIAL_FORMULAS,
     **TENSORFLOW_FORMULAS,

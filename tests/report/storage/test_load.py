@@ -36,7 +36,8 @@ def test_a_run_that_ends_now_is_as_its_file_reads(make, save, tmp_path):
         file.write(encoded(last))
     whole = load(path)
     assert not whole.partial
-    assert found == whole
+    assert found.header == whole.header
+    assert repr(found.results) == repr(whole.results)  # NaN is not itself where == compares fields
     assert list(found.lines) == list(whole.lines)
     assert found.lines.digest == whole.lines.digest
     with pytest.raises(ArgumentError, match="without an end line"):
