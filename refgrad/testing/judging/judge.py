@@ -47,7 +47,8 @@ class Expectation:
     what           the name of the array in messages
     users          in reverse mode the ops that may be to blame; None: ``op`` alone
     with_numbers   gives the expected array for finite numbers in place of arriving infinities; None where no infinity can arrive
-    alternatives   gives the bounds of the other formulas that the record of the op names; called where an element is out of bounds
+    alternatives   gives the bounds of the other formulas that the record of the op names; called where an element is out of bounds, once:
+                   the audit judges many wrong arrays by one expectation
     """
 
     mode: str
@@ -59,6 +60,13 @@ class Expectation:
     with_numbers: WithNumbersOf | None
     alternatives: AlternativeBounds | None = None
     _found: Comparison | Callable[[], Comparison] = _not_compared
+    _reaches: list[Reach] | None = None
+
+    def reaches(self, judge: Judge) -> list[Reach]:
+        """The bounds of the other formulas."""
+        if self._reaches is None:
+            self._reaches = [] if self.alternatives is None else self.alternatives(judge)
+        return self._reaches
 
     @property
     def found(self) -> Comparison:
@@ -193,7 +201,7 @@ class Judge:
             changed = bool(free.any())
             expected = without(expected, free, self.fmt) if changed else expected
         rounded = isinstance(expected, Ball)  # an array is exact by any formula
-        reaches = expectation.alternatives(self) if expectation.alternatives is not None and rounded else []
+        reaches = expectation.reaches(self) if rounded else []
         reach, hidden = largest([r.bound for r in reaches]), self.hidden(expectation.op)
         if reach is None and hidden is None and not changed:
             return found
