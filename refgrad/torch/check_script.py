@@ -254,7 +254,7 @@ def _tensor(
     own_dtype   the dtype of floating-point numbers; "" for the judged one
     """
     x = np.asarray(x)
-    short = fmt.bits <= 24 and own_dtype != "float64"
+    short = fmt.bits <= 24 and (not own_dtype or torch.finfo(getattr(torch, own_dtype)).bits <= 32)
     kind = {"f": "f4" if short else "f8", "b": "b1"}.get(x.dtype.kind, x.dtype.str[1:])
     own = strides[k] if k < len(strides) else None
     where = "" if own is None else f", {tuple(map(int, own))}, {int(offsets[k]) if k < len(offsets) else 0}"

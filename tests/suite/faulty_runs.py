@@ -54,9 +54,12 @@ def started(folder: Path, *more: str) -> subprocess.Popen[str]:
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  no threads here
     )  # fmt: skip
     end = time.monotonic() + 120
-    while not (folder / "happened-0").exists() and time.monotonic() < end:
+    happened = folder / "happened-0"
+    while (
+        not (happened.exists() and happened.read_text()) and time.monotonic() < end
+    ):  # it is empty until it is written
         time.sleep(0.1)
-    assert (folder / "happened-0").exists(), "no worker came to its eighth case"
+    assert happened.exists(), "no worker came to its eighth case"
     return running
 
 
