@@ -8,10 +8,9 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.functions.registry import axis_within, implements, lined_up, moved, operand
-from refgrad.op import Traced
 from refgrad.ops import indexing as ops
 from refgrad.ops import sorting
-from refgrad.tracing.differentiable_arguments import plain
+from refgrad.tracing.differentiable_arguments import encloses, plain
 
 
 def _along(x: Array, axis: int, index: Any) -> Array:
@@ -135,9 +134,7 @@ def sort(
     if axis is None:
         a, axis = a.reshape((-1,)), 0
     axis = axis_within(axis, a.ndim)
-    if a.dtype.kind == "c" and not (
-        isinstance(a, Traced) and a._levels()[-1] == 0
-    ):  # over Balls the order may be open
+    if a.dtype.kind == "c" and not encloses(a):  # over Balls the order may be open
         options: dict[str, Any] = {"descending": True} if descending else {}
         order_of_all = np.argsort(plain(a), axis, **options)
         return take_along_axis(a, order_of_all, axis)

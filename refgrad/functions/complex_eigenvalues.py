@@ -21,7 +21,7 @@ from refgrad.arrays import Array, PlainArray
 from refgrad.op import Traced
 from refgrad.ops.dense_linalg import square
 from refgrad.ops.eigenvalues import told_apart
-from refgrad.tracing.differentiable_arguments import plain
+from refgrad.tracing.differentiable_arguments import encloses, plain
 
 
 def found(a: Any, name: str) -> tuple[PlainArray, PlainArray] | None:
@@ -29,7 +29,7 @@ def found(a: Any, name: str) -> tuple[PlainArray, PlainArray] | None:
 
     Over Balls a bound of LAPACK's error would be due, and no framework that is judged states an order of its eigenvalues.
     """
-    if not isinstance(a, Traced) or a._levels()[-1] == 0:
+    if not isinstance(a, Traced) or encloses(a):
         return None
     numbers: PlainArray = square(name, plain(a))
     if numbers.dtype.char in "gG" or numbers.dtype == np.float16:

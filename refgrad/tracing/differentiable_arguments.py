@@ -125,6 +125,11 @@ def plain(x: Any) -> Any:
     return x
 
 
+def encloses(x: Any) -> bool:
+    """Whether x is traced over Balls: it stands for all numbers that rounding may make of it."""
+    return isinstance(x, Traced) and x._levels()[-1] == 0
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """Which arguments of one function may be traced: those of ``rules`` as they are, those of ``values`` as plain arrays."""

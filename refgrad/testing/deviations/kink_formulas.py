@@ -183,6 +183,28 @@ def _nothing_at_equal_bounds(inputs: Inputs) -> Outcomes:
     return _shared(inputs, shares, tangent)
 
 
+def _by_masks(choice: Any) -> Formula:
+    """maximum, minimum and clip: what arrives, and what moves, is multiplied by the share of each operand, also by a share of 0.
+
+    An infinite or NaN direction is NaN there. Between operands that are equal the shares are not those of every framework.
+    """
+
+    def evaluate(inputs: Inputs) -> Outcomes:
+        if inputs.second:
+            return {}
+        xs = [parts(x)[0] for x in inputs.xs]
+        chosen = [x == choice(*xs) for x in xs]
+        shares = [mask / np.maximum(np.sum(chosen, axis=0), 1) for mask in chosen]
+
+        def tangent(*dots: Any) -> Any:
+            first, *rest = (x_dot * share for x_dot, share in zip(dots, shares, strict=True))
+            return sum(rest, first)
+
+        return _shared(inputs, shares, tangent)
+
+    return evaluate
+
+
 KINK_FORMULAS: dict[str, Formula] = {
     "prelu with two slopes at 0": _two_slopes,
     "scatter_reduce with a share for the excluded element": _excluded_share,
@@ -191,6 +213,9 @@ KINK_FORMULAS: dict[str, Formula] = {
     "fmax by comparisons with NaN": _nan_in_comparisons(1.0),
     "fmin by comparisons with NaN": _nan_in_comparisons(-1.0),
     "clip with nothing for equal bounds": _nothing_at_equal_bounds,
+    "maximum by masks": _by_masks(np.maximum),
+    "minimum by masks": _by_masks(np.minimum),
+    "clip by masks": _by_masks(lambda x, low, high: np.minimum(np.maximum(x, low), high)),
 }
 
 __all__ = ["KINK_FORMULAS"]

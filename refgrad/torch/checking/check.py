@@ -22,7 +22,7 @@ from refgrad.testing.judging.verdict import ERROR, UNSUPPORTED, Comparison, Verd
 from refgrad.torch.checking import plan
 from refgrad.torch.checking.evaluation import Answer, Raised, same_bits
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN
-from refgrad.torch.checking.mixed_dtypes import in_dtype, notes_of
+from refgrad.torch.checking.mixed_dtypes import finer_dtypes, in_dtype, notes_of
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.checking.point import FORWARD, REVERSE, VALUE, Point, integers, is_no_finer, numbers
 from refgrad.torch.circumstances import circumstances
@@ -114,10 +114,14 @@ class Check:
         return [aggregation.verdict() for aggregation in requested]
 
     def _set_wider(self, outputs: tuple[Tensor, ...]) -> None:
-        """Take outputs in a wider format for statistics, where another one has the judged format or an input has a wider one, too."""
+        """Take outputs in a wider format for statistics, where another one has the judged format; also those in the format of an input."""
         judged = self.point.dtype
-        if self.kept or any(y.dtype == judged for y in outputs):
-            self.point.wider = frozenset(k for k, y in enumerate(outputs) if not is_no_finer(y.dtype, judged))
+        given, beside = finer_dtypes(self.arguments, judged), any(y.dtype == judged for y in outputs)
+        self.point.wider = frozenset(
+            k
+            for k, y in enumerate(outputs)
+            if not is_no_finer(y.dtype, judged) and (beside or y.dtype in given)
+        )
         for k in sorted(self.point.wider):
             self._note(
                 f"{self.dtype}: output {k} has dtype {outputs[k].dtype}, and is judged by the bounds of {self.dtype}"

@@ -28,7 +28,7 @@ def kept_inputs(given: object, arguments: Sequence[Any], names: Sequence[str]) -
     Raises ArgumentError for anything but positions of floating-point tensors, and where the dtype of one is coarser than one of ``names``.
     """
     floating = [k for k, x in enumerate(arguments) if _is_floating(x)]
-    if not isinstance(given, Collection) or isinstance(given, str) or not set(given) <= set(floating):
+    if not isinstance(given, Collection) or not all(type(k) is int and k in floating for k in given):
         raise ArgumentError(
             f"keep_dtype is {given!r}; a tuple of positions of floating-point tensors is expected, some of {floating}"
         )
@@ -63,6 +63,11 @@ def dtypes_of(arguments: Sequence[Any], judged: torch.dtype, due: torch.dtype) -
     return {"dtypes": found if any(found) else (), "dtype": "" if due == judged else _name(due)}
 
 
+def finer_dtypes(arguments: Sequence[Any], judged: torch.dtype) -> set[torch.dtype]:
+    """The dtypes of the arguments that keep one other than the judged: an output may have one of them."""
+    return {x.dtype for x in arguments if _is_floating(x) and x.dtype != judged}
+
+
 def in_dtype(arguments: Sequence[Any], dtype: torch.dtype, kept: Collection[int]) -> tuple[Any, ...]:
     """The arguments with every floating-point tensor in ``dtype``, but for those at ``kept``, each in its own memory layout."""
     return tuple(
@@ -88,7 +93,10 @@ def _either(x: PlainArray, fmt: Format) -> Ball:
     with quiet():
         apart = np.abs(nearest(x, fmt) - value)
     apart = np.where(np.isnan(apart), 0.0, apart)  # NaN and infinity are the same in both formats
-    return Ball(value, apart, fmt) if np.any(apart) else exact(value, fmt)
+    ball = exact(value, fmt)
+    if not np.any(apart):
+        return ball
+    return Ball(value, apart if ball.radius is None else np.maximum(apart, ball.radius), fmt)
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -19,7 +19,7 @@ from refgrad import nn
 from refgrad.bounds.formats import FORMATS
 from refgrad.op import FUNCTIONS
 from refgrad.testing.deviations.kink_formulas import KINK_FORMULAS
-from refgrad.testing.deviations.recorded_formula import TANGENT, Inputs
+from refgrad.testing.deviations.recorded_formula import TANGENT, Inputs, within
 from refgrad.tracing.ball import exact
 from tests.within import assert_within
 
@@ -186,6 +186,36 @@ def test_a_broadcast_operand_of_an_extreme_adds_its_shares_up() -> None:
     given = Inputs(False, xs, {}, exact(np.ones(3), FMT), (None, None), FMT)
     [ball] = KINK_FORMULAS["fmax by comparisons with NaN"](given)[1]
     assert assert_within(np.array([1.5]), ball) == 1
+
+
+# Operands, a direction for each and the operand that is chosen: what JAX 0.10.2 gives is NaN but where the chosen one moves infinitely.
+MASKED = {
+    "maximum by masks": ([1.0, 0.0], 0),
+    "minimum by masks": ([1.0, 0.0], 1),
+    "clip by masks": ([1.0, 0.0, 2.0], 0),
+}
+
+
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+@pytest.mark.parametrize("name", MASKED)
+def test_masks_make_nan_of_what_was_not_chosen_alone(name: str, bad: float) -> None:
+    numbers, chosen = MASKED[name]
+    xs = tuple(exact(np.array([x]), FMT) for x in numbers)
+    for moving in range(len(xs)):
+        dots = tuple(exact(np.array([bad if k == moving else 0.25]), FMT) for k in range(len(xs)))
+        given = Inputs(False, xs, {}, exact(np.array([bad]), FMT), dots, FMT)
+        found = KINK_FORMULAS[name](given)
+        explained = within(np.nan, found[TANGENT][0], (0,), 1.0)
+        assert explained == (moving != chosen or bad != np.inf)
+        assert not within(3.0, found[TANGENT][0], (0,), 1.0) or explained
+        for k in range(len(xs)):
+            assert within(np.nan, found[k][0], (0,), 1.0) == (k != chosen or bad != np.inf)
+    finite = Inputs(
+        False, xs, {}, exact(np.ones(1), FMT), tuple(exact(np.full(1, 0.25), FMT) for _ in xs), FMT
+    )
+    found = KINK_FORMULAS[name](finite)
+    assert assert_within(np.array([0.25]), found[TANGENT][0]) == 1
+    assert not within(np.nan, found[TANGENT][0], (0,), 1.0)
 
 
 def test_equal_bounds_above_x_lose_the_gradient_and_no_others() -> None:

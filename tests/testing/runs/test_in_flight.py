@@ -163,6 +163,17 @@ def test_a_run_that_is_itself_imported_keeps_its_limits(
     assert importlib.import_module("runs_the_suite").late
 
 
+def alone(code: str) -> subprocess.CompletedProcess[bytes]:
+    """The code in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+
+
 def test_a_limit_outside_of_an_item_leaves_no_watchdog_behind(results: Path) -> None:
     """The process lives on after the time at which the watchdog would have ended it."""
     code = textwrap.dedent(f"""
@@ -176,13 +187,7 @@ def test_a_limit_outside_of_an_item_leaves_no_watchdog_behind(results: Path) -> 
         time.sleep(1)
         print("lives")
     """)
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=Path(__file__).parents[3],
-        capture_output=True,
-        timeout=300,
-        check=False,
-    )
+    done = alone(code)
     assert done.stdout.split() == [b"lives"]
 
 
@@ -218,13 +223,7 @@ def test_a_process_that_does_not_answer_is_ended_with_its_traceback(results: Pat
             def hangs(): time.sleep(60)
             hangs()
     """)
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=Path(__file__).parents[3],
-        capture_output=True,
-        timeout=300,
-        check=False,
-    )
+    done = alone(code)
     assert done.returncode == 1
     [found] = unfinished_cases(results)
     assert found.overdue

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from refgrad.bounds.formats import FORMATS  # noqa: E402  torch decides whether this module runs at all
+from torch.autograd import forward_ad  # noqa: E402  torch decides whether this module runs at all
+
+from refgrad.bounds.formats import FORMATS  # noqa: E402
 from refgrad.errors import ArgumentError, GradientMismatch  # noqa: E402
 from refgrad.testing.judging.verdict import AGREE, DISAGREE  # noqa: E402
 from refgrad.torch import gradcheck, gradgradcheck  # noqa: E402
@@ -146,18 +149,65 @@ def test_second_derivatives_and_outputs_in_the_finer_dtype() -> None:
     assert any("input 1 keeps dtype" in note for note in report.notes)
 
 
-def test_a_wrong_second_derivative_is_found() -> None:
-    def detached(x, w):
-        return torch.tanh(x * w) + (x * w.detach()) ** 2
+def half_held(x, w):
+    """Its second derivative lacks what comes through w; a tangent in another dtype than its input is refused, as kernels do."""
+    moving = forward_ad.unpack_dual(w).tangent
+    if moving is not None and moving.dtype != w.dtype:
+        raise TypeError(f"a tangent of {moving.dtype} for an input of {w.dtype}")
+    return torch.tanh(x * w) + (x * w.detach()) ** 2
 
-    with pytest.raises(GradientMismatch, match="second gradient of input"):
-        gradgradcheck(
-            detached,
-            operands(),
-            reference=lambda x, w: np.tanh(x * w) + (x * w) ** 2,
+
+@pytest.mark.parametrize(
+    "order", ["reverse over reverse", "forward over reverse", "reverse over forward", "forward over forward"]
+)
+def test_the_script_of_a_second_derivative_gives_each_input_and_tangent_its_dtype(
+    order: str, tmp_path: Path
+) -> None:
+    report = gradgradcheck(
+        half_held,
+        operands(),
+        reference=lambda x, w: np.tanh(x * w) + (x * w) ** 2,
+        dtypes=("bfloat16",),
+        keep_dtype=(1,),
+        orders=(order,),
+        raise_exception=False,
+    )
+    assert report.status == DISAGREE
+    for text, code in ((report.repro(), 1), (report.repro().replace("w.detach()", "w"), 0)):
+        assert "dtype=torch.float32" in text
+        script = tmp_path / f"{code}.py"
+        script.write_text(text, encoding="utf-8")
+        done = forked.run(script, folder=tmp_path)
+        assert done.returncode == code, done.stdout + done.stderr
+
+
+class Largest(torch.autograd.Function):
+    """max(x) w of rows; the backward gives the whole gradient to each of the tied elements."""
+
+    @staticmethod
+    def forward(ctx, x, w):
+        y = x.float().amax(-1)
+        ctx.save_for_backward(x, w, y)
+        return (y * w).to(x.dtype)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, y_bar):
+        x, w, y = ctx.saved_tensors
+        each = (y_bar.float() * w)[..., None] * (x == y[..., None])
+        return each.to(x.dtype), y_bar.float() * y
+
+
+def test_ties_counted_twice_are_found_beside_weights_that_are_kept() -> None:
+    x = torch.tensor([[1.0, 2.0, 2.0], [3.0, 1.0, 3.0]], requires_grad=True)
+    w = torch.tensor([0.7, -1.3], requires_grad=True)
+    with pytest.raises(GradientMismatch, match="gradient of input 0"):
+        gradcheck(
+            Largest.apply,
+            (x, w),
+            reference=lambda x, w: np.max(x, -1) * w,
             dtypes=("bfloat16",),
             keep_dtype=(1,),
-            orders=("reverse over reverse",),
         )
 
 
@@ -189,7 +239,16 @@ def test_complex_weights_keep_theirs_too() -> None:
     assert report.status == AGREE
 
 
-@pytest.mark.parametrize("given", [(2,), "1", 1, (None,), (-1,)])
+def test_an_output_may_have_the_dtype_of_an_input_that_is_kept_and_no_other() -> None:
+    x, w = operands()
+    checked: dict[str, Any] = {"reference": lambda x, w: x * w, "keep_dtype": (1,), "raise_exception": False}
+    for dtype in ("bfloat16", "float32"):
+        report = gradcheck(lambda x, w: x.double() * w, (x, w), dtypes=(dtype,), **checked)
+        assert report.status == DISAGREE
+        assert "output 0 has dtype torch.float64" in report.summary()
+
+
+@pytest.mark.parametrize("given", [(2,), "1", 1, (None,), (-1,), ([1],), (True,), (1.0,)])
 def test_what_is_no_position_is_named(given: object) -> None:
     with pytest.raises(ArgumentError, match=r"keep_dtype is .*some of \[0, 1\]"):
         gradcheck(RmsNorm.apply, operands(), reference=rms_norm, keep_dtype=given)
