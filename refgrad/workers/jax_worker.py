@@ -312,12 +312,7 @@ HALF = {
     "hypot": 2.0, "softplus": 1.5, "log_sigmoid": 1.5,
 }  # fmt: skip  # a table of figures reads by rows
 # JAX has no tanhshrink: the twin is x - tanh(x), whose slope is a difference of which a half format keeps no digit near 0.
-# A compiled program is judged from end to end, where a slope of sinc without digits (docs/findings/jax-sinc-near-zero.md) cannot be told
-# from a wrong op: there it is left out as well.
-LACKING = {
-    dtype: ["tanhshrink", *(["sinc"] if JIT and VERSION < (0, 12) else [])]
-    for dtype in ("bfloat16", "float16")
-}
+LACKING = {dtype: ["tanhshrink"] for dtype in ("bfloat16", "float16")}
 # XLA sets the processor to take subnormal numbers as zero (jax-ml/jax#37762); those of float16 are normal in float32. It adds
 # up what an operand that was broadcast receives in the half format (docs/findings/jax-gradients-of-broadcast-operands.md), and so are the
 # partial sums of cumsum kept: those of 3 and 8 rows equal a loop in the half format.

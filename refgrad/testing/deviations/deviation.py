@@ -12,7 +12,7 @@ from pathlib import Path
 
 from refgrad.bounds.formats import FORMATS
 from refgrad.modes import FORWARD_END_TO_END, REPEATS, REVERSE_END_TO_END, VALUE
-from refgrad.testing.cases.case import Case
+from refgrad.testing.deviations import hidden_nodes
 from refgrad.testing.deviations.element_setting import Setting
 from refgrad.testing.deviations.narrowing import Narrowing
 from refgrad.testing.deviations.releases import Releases
@@ -53,20 +53,23 @@ class Deviation:
     local: bool = False
     stands: Callable[[], bool] = field(default=_always, compare=False, repr=False)
 
-    def concerns(self, mode: str, case: Case) -> bool:
+    def concerns(self, mode: str, setting: Setting) -> bool:
         """Whether the entry covers this mode and the dtype, device and family of this case.
 
+        A fused backend is judged from end to end, and an entry for reverse or forward mode covers that.
         An entry for the dtype in which a format is stored covers the format: tf32 is float32 but for matrix products. An entry for a kind
         of device ("cuda") covers each device of the kind ("cuda:1").
         """
+        case = setting.case
         dtype = case.dtype in self.dtypes or FORMATS[case.dtype].storage in self.dtypes
         device = case.device in self.devices or case.device.partition(":")[0] in self.devices
-        here = mode in self.modes and dtype and device
+        modes = {mode, REPEATS.get(mode, mode)} if setting.fused else {mode}
+        here = bool(modes & self.modes) and dtype and device
         return here and (not self.families or case.family in self.families)
 
     def may_cover(self, v: Verdict, ops: Sequence[str], setting: Setting) -> bool:
         """Whether the entry may cover a disagreement of these ops in this mode; ``narrow.meets`` decides for each element."""
-        return set(ops) <= self.ops and self.concerns(v.mode, setting.case) and self.narrow.admits(v, setting)
+        return set(ops) <= self.ops and self.concerns(v.mode, setting) and self.narrow.admits(v, setting)
 
     def raised(self, v: Verdict, setting: Setting) -> bool:
         """Whether the entry covers an error."""
@@ -78,7 +81,7 @@ class Deviation:
         )
         return (
             bool(blamed & self.ops)
-            and self.concerns(v.mode, setting.case)
+            and self.concerns(v.mode, setting)
             and self.narrow.raised(v, setting, self.ops)
             and self.stands()
         )
@@ -100,7 +103,9 @@ def mark(verdicts: list[Verdict], deviations: Sequence[Deviation], setting: Sett
             ]
             if all(found):
                 v.known = ", ".join(dict.fromkeys(n for names in found for n in names))
-            elif v.name_first_wrong is not None:
+            else:
+                v.known = hidden_nodes.inside(v, deviations, setting)
+            if not v.known and v.name_first_wrong is not None:
                 # a known disagreement does not fail the run
                 v.name_first_wrong(next(k for k, names in enumerate(found) if not names))
     attribute(verdicts)  # end-to-end verdicts, by the ops that the node-by-node verdicts name now

@@ -52,6 +52,11 @@ class Setting:
         """The format in which the case was judged."""
         return format_of(self.case.dtype, self.case.device, self.seen.profile)
 
+    @property
+    def fused(self) -> bool:
+        """Whether the backend is judged from end to end alone."""
+        return self.seen.profile is not None and self.seen.profile.fused
+
     def sites(self, e: Element, ops: Sequence[str]) -> list[Site]:
         """The nodes of these ops that may be the cause of an element; several where a value has several users."""
         graph = self.case.graph
@@ -94,10 +99,10 @@ class Setting:
 
     def cotangent(self, site: Site) -> PlainArray | None:
         """The cotangent of a node; of the output that of the case, where the framework told none."""
-        seen, profile = self.seen.cotangents[site.k], self.seen.profile
+        seen = self.seen.cotangents[site.k]
         if seen is None and self.case.graph.outputs == (site.k,):
             return self.case.cotangent
-        return self._cotangents[site.k] if seen is None and profile is not None and profile.fused else seen
+        return self._cotangents[site.k] if seen is None and self.fused else seen
 
     @functools.cached_property
     def _values(self) -> list[PlainArray | None]:

@@ -5,6 +5,7 @@ Where two modes are compared, the first tangent of a formula is that of forward 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from refgrad.op import FUNCTIONS
 from refgrad.ops.stop_gradient import stop_gradient
 from refgrad.testing.deviations.exponential_formulas import summed_to
 from refgrad.testing.deviations.recorded_formula import TANGENT, Formula, Inputs, Outcomes
-from refgrad.tracing.ball import parts
+from refgrad.tracing.ball import Ball, parts
 from refgrad.transforms import jvp, vjp
 
 
@@ -205,6 +206,34 @@ def _by_masks(choice: Any) -> Formula:
     return evaluate
 
 
+def _whole_share_at_a_tie(scale: float) -> Formula:
+    """logaddexp: a maximum and a function of the absolute difference, which give a tie to the first operand. ``scale`` is log(base).
+
+    Operands of which rounding decides whether they are equal give the first one any share from its own to 1. Of equal infinities the
+    gradients are NaN, 0 times infinity, and the tangent is the sum of both.
+    """
+
+    def evaluate(inputs: Inputs) -> Outcomes:
+        if inputs.second:
+            return {}
+        x, y = np.broadcast_arrays(*inputs.xs)
+        (apart, reach), (a, b) = parts(x - y), (parts(given)[0] for given in (x, y))
+        shares = []
+        for difference, whole in ((x - y, 1.0), (y - x, 0.0)):
+            share = nn.sigmoid(difference * scale)
+            own, radius = parts(share)
+            centre, half = (own + whole) / 2, np.abs(own - whole) / 2 + radius
+            maybe = np.abs(apart) <= reach
+            centre, half = np.where(maybe, centre, own), np.where(maybe, half, radius)
+            told = np.where(np.isinf(a), np.nan, whole)
+            tied = (a == b) & (reach == 0)
+            shares.append(Ball(np.where(tied, told, centre), np.where(tied, 0.0, half), inputs.fmt))
+        moved = [np.where((a == b) & np.isinf(a), 1.0, share) for share in shares]
+        return _shared(inputs, shares, lambda x_dot, y_dot: x_dot * moved[0] + y_dot * moved[1])
+
+    return evaluate
+
+
 KINK_FORMULAS: dict[str, Formula] = {
     "prelu with two slopes at 0": _two_slopes,
     "scatter_reduce with a share for the excluded element": _excluded_share,
@@ -213,6 +242,8 @@ KINK_FORMULAS: dict[str, Formula] = {
     "fmax by comparisons with NaN": _nan_in_comparisons(1.0),
     "fmin by comparisons with NaN": _nan_in_comparisons(-1.0),
     "clip with nothing for equal bounds": _nothing_at_equal_bounds,
+    "logaddexp with the whole share of a tie": _whole_share_at_a_tie(1.0),
+    "logaddexp2 with the whole share of a tie": _whole_share_at_a_tie(math.log(2.0)),
     "maximum by masks": _by_masks(np.maximum),
     "minimum by masks": _by_masks(np.minimum),
     "clip by masks": _by_masks(lambda x, low, high: np.minimum(np.maximum(x, low), high)),

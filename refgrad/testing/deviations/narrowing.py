@@ -93,24 +93,31 @@ class Narrowing:
 
     def meets(self, e: Element, mode: str, ops: Sequence[str], setting: Setting) -> bool:
         """Whether a wrong element meets the conditions."""
-        if self.note or self.error:
+        if self.note or self.error or not self.holds(e, ops, setting):
             return False
+        sites = setting.sites(e, ops) if self.formula else []
+        return not self.formula or (len(sites) == 1 and self._computed(e, mode, sites[0], setting))
+
+    @property
+    def computable(self) -> bool:
+        """Whether the conditions say which number the framework gives: by a formula, or NaN alone, or zero alone."""
+        said = self.formula or self.got in ({"nan"}, {"zero"})
+        return bool(said) and not self.note and not self.error and self.numbers is None
+
+    def holds(self, e: Element, ops: Sequence[str], setting: Setting) -> bool:
+        """Whether an element meets the conditions on its numbers and operands: all but ``formula``."""
         if self.got and kind(e.got) not in self.got:
             return False
         if self.expected and kind(e.expected) not in self.expected:
             return False
         if self.operand and not self.operand[0] <= setting.magnitude(e, ops) <= self.operand[1]:
             return False
-        if not self.where and not self.formula:
-            return True
-        sites, fmt = setting.sites(e, ops), setting.fmt
-        if self.where and not any(setting.meets(e, s, _places(self.where, s, setting)) for s in sites):
-            return False
-        return not self.formula or (len(sites) == 1 and self._computed(e, mode, sites[0], setting, fmt))
+        sites = setting.sites(e, ops) if self.where else []
+        return not self.where or any(setting.meets(e, s, _places(self.where, s, setting)) for s in sites)
 
-    def _computed(self, e: Element, mode: str, site: Site, setting: Setting, fmt: Format) -> bool:
+    def _computed(self, e: Element, mode: str, site: Site, setting: Setting) -> bool:
         """Whether the observed number equals the result of the formula within its rounding bound."""
-        second = mode in SECOND
+        second, fmt = mode in SECOND, setting.fmt
         given = setting.once(
             (self.formula, site.k, second),
             lambda: FORMULAS[self.formula](_inputs(site, setting, fmt, second=second)),

@@ -16,11 +16,14 @@ from refgrad.formula import by_each
 from refgrad.modes import FORWARD, FORWARD_END_TO_END, REVERSE, REVERSE_END_TO_END, VALUE
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.alternative_formulas import Reach, apart
+from refgrad.testing.judging.compare import compare
+from refgrad.testing.judging.infinite_derivatives import without
 from refgrad.testing.judging.judge import Judge
 from refgrad.testing.judging.observation import Observation, Place
+from refgrad.testing.judging.sweep import Sweep
 from refgrad.testing.judging.unanswered import unanswered
-from refgrad.testing.judging.verdict import Verdict
-from refgrad.tracing.ball import Ball, exact, remembering
+from refgrad.testing.judging.verdict import Comparison, Verdict
+from refgrad.tracing.ball import Ball, exact, parts, remembering
 from refgrad.transforms import jvp, vjp
 
 
@@ -88,10 +91,31 @@ class EndToEnd(Judge):
             )
         return self.verdict(tally)
 
+    def _reconsidered(self, seen: Observation, place: Place, found: Comparison) -> Comparison:
+        """The finding without the elements that depend on a value without a derivative, as node by node."""
+        if found.wrong and place.part == "cotangents":
+            expectation = self.expectations[place]
+            undefined = np.isnan(parts(self._defined.cotangents[place.key])[0])
+            if undefined.any():
+                expectation.expected = without(expectation.expected, undefined, self.fmt)
+                found = compare(seen.at(place), expectation.expected, self.fmt, expectation.what)
+        return super()._reconsidered(seen, place, found)
+
+    @functools.cached_property
+    def _defined(self) -> _Defined:
+        return _Defined(self.case, self.fmt)
+
     @property
     def _name(self) -> str:
         """The op of the output, which an end-to-end disagreement names at first."""
         return str(self.graph.nodes[self.graph.outputs[0]])
+
+
+class _Defined(Sweep):
+    """A sweep whose cotangents are NaN where a value is: it has no derivative. Of tangents the rules say so."""
+
+    def arriving(self, k: int, y_bar: Any) -> Any:
+        return without(y_bar, np.isnan(parts(self.values[k])[0]), self.fmt)
 
 
 def _bounds(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from refgrad.bounds.formats import FORMATS
+from refgrad.bounds.profiles import profile_of
 from refgrad.graph import Graph
 from refgrad.testing.cases.case import Case
 from refgrad.testing.deviations.deviation import Deviation, mark
@@ -69,6 +70,20 @@ def test_an_entry_that_does_not_stand_excuses_nothing() -> None:
     mark([v], [gone], setting())
     assert asked
     assert v.failed
+
+
+@pytest.mark.parametrize("mode", ["reverse", "forward"])
+def test_an_entry_of_a_mode_covers_a_fused_backend_from_end_to_end_and_no_other_backend(mode: str) -> None:
+    entry, here = dataclasses.replace(deviation(), modes=frozenset({mode})), setting()
+    profile = dataclasses.replace(profile_of("cpu"), fused=True)
+    fused = dataclasses.replace(here, seen=dataclasses.replace(here.seen, profile=profile))
+    end_to_end = f"{mode} end to end"
+    assert entry.concerns(mode, here)
+    assert entry.concerns(end_to_end, fused)
+    assert not entry.concerns(end_to_end, here)
+    other = "forward end to end" if mode == "reverse" else "reverse end to end"
+    assert not entry.concerns(other, fused)
+    assert not entry.concerns("value", fused)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from refgrad.bounds.formats import FORMATS
 from refgrad.op import FUNCTIONS
 from refgrad.testing.deviations.kink_formulas import KINK_FORMULAS
 from refgrad.testing.deviations.recorded_formula import TANGENT, Inputs, within
-from refgrad.tracing.ball import exact
+from refgrad.tracing.ball import Ball, exact, parts
 from tests.within import assert_within
 
 torch.set_num_threads(1)
@@ -227,3 +227,46 @@ def test_equal_bounds_above_x_lose_the_gradient_and_no_others() -> None:
     told = {0: [0.0, 1.0, 0.0, 0.0], 1: [0.0] * 4, 2: [0.0, 0.0, 1.0, 1.0], TANGENT: [5.0, 3.0, 7.0, 7.0]}
     for key, due in told.items():
         assert assert_within(np.array(due), balls[key][0]) == 4
+
+
+SHARES = {
+    "logaddexp with the whole share of a tie": np.logaddexp,
+    "logaddexp2 with the whole share of a tie": np.logaddexp2,
+}
+
+
+@pytest.mark.parametrize("name", SHARES)
+def test_a_tie_of_logaddexp_gives_the_first_operand_all_and_other_points_their_shares(name: str) -> None:
+    """Of equal infinities TensorFlow 2.21 has NaN as gradients, and the sum of both tangents."""
+    x, y = np.array([1.0, 2.0, -1.0, np.inf, -np.inf]), np.array([1.0, 0.5, 3.0, np.inf, -np.inf])
+    x_dot, y_dot = np.array([0.5, 1.0, 2.0, 0.25, 0.5]), np.array([0.25, -1.0, 1.0, 1.0, 2.0])
+    y_bar = np.array([2.0, 1.5, -0.5, 1.0, 1.0])
+    given = Inputs(
+        False,
+        (exact(x, FMT), exact(y, FMT)),
+        {},
+        exact(y_bar, FMT),
+        (exact(x_dot, FMT), exact(y_dot, FMT)),
+        FMT,
+    )
+    found = KINK_FORMULAS[name](given)
+    right = rg.vjp(SHARES[name], x[1:3], y[1:3])[1](y_bar[1:3])
+    for k, whole in ((0, 2.0), (1, 0.0)):
+        value = parts(found[k][0])[0]
+        assert value[0] == whole
+        assert np.all(np.isnan(value[3:]))
+        np.testing.assert_allclose(np.asarray(value[1:3], float), right[k], rtol=1e-13)
+    moved = rg.jvp(SHARES[name], (x[1:3], y[1:3]), (x_dot[1:3], y_dot[1:3]))[1]
+    value = np.asarray(parts(found[TANGENT][0])[0], float)
+    np.testing.assert_allclose(value, [0.5, *moved, 1.25, 2.5], rtol=1e-13)
+    assert not within(1.0, found[0][0], (0,), 1.0)  # half of it
+
+
+def test_operands_of_which_rounding_decides_whether_they_are_equal_share_in_any_way() -> None:
+    near = Ball(np.array([1.0 + 1e-15]), np.array([1e-14]), FMT)
+    ones = exact(np.ones(1), FMT)
+    given = Inputs(False, (near, exact(np.ones(1), FMT)), {}, ones, (None, None), FMT)
+    found = KINK_FORMULAS["logaddexp with the whole share of a tie"](given)
+    for share, first in ((0.5, True), (1.0, True), (0.75, True), (0.4, False), (1.01, False)):
+        assert within(share, found[0][0], (0,), 1.0) == first
+        assert within(1 - share, found[1][0], (0,), 1.0) == first

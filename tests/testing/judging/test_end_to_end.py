@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from refgrad import jvp, vjp
+from refgrad import jvp, nn, vjp
 from refgrad.graph import Graph
 from refgrad.modes import FORWARD_END_TO_END, REVERSE_END_TO_END, VALUE
 from refgrad.testing import Case, Observation
@@ -92,3 +92,17 @@ def test_hidden_values_do_not_hinder_the_judge() -> None:
     seen.tangents[OUTPUT] = -seen.tangents[OUTPUT]
     seen.values = [v if k == OUTPUT else None for k, v in enumerate(seen.values)]
     assert [v.status for v in judge_fused(case(), seen)] == ["agree", "agree", "disagree"]
+
+
+@pytest.mark.parametrize("got", [np.nan, -0.0, 3.0])
+def test_what_depends_on_a_value_that_is_nan_is_not_judged_and_the_rest_is(got: float) -> None:
+    """silu is NaN at -infinity, and has no derivative there: where a cotangent of 0 arrives, too."""
+    x, y_bar = np.array([-np.inf, 0.5, -np.inf]), np.array([0.0, 1.0, 2.0])
+    graph = Graph.record(nn.silu, x)
+    at, slope = Case("graphs", graph, {"x": x}, {"x": y_bar}, y_bar, "float64"), vjp(nn.silu, x[1])[1](1.0)[0]
+    for wrong in (False, True):
+        seen = Observation([None] * 2, [None] * 2, [None] * 2, {}, {})
+        seen.cotangents[0] = seen.tangents[1] = np.array([got, slope + wrong, np.nan])
+        for v in judge_end_to_end(at, seen):
+            assert v.status == ("disagree" if wrong else "agree"), v.message
+            assert all(e.element == (1,) for e in v.wrong)
