@@ -17,7 +17,7 @@ from refgrad.testing.deviations.element_setting import Setting
 from refgrad.testing.deviations.narrowing import Narrowing
 from refgrad.testing.deviations.releases import Releases
 from refgrad.testing.judging.attribution import attribute
-from refgrad.testing.judging.verdict import AGREE, DISAGREE, ERROR, UNDECIDED, Comparison, Verdict
+from refgrad.testing.judging.verdict import AGREE, DISAGREE, ERROR, UNDECIDED, Comparison, Element, Verdict
 
 
 def _always() -> bool:
@@ -127,7 +127,9 @@ def _covering(
     entries = [d for d in deviations if d.may_cover(v, ops, setting)]
     names = []
     if found.note or found.every_wrong is None:  # a wrong dtype or shape, or a missing gradient
-        names = [d.id for d in entries if d.narrow.noted(found.note) and d.stands()][:1]
+        any_of_it = Element(0.0, 0.0, 0.0, 0.0, 0.0, (), node=node, op=op, place=found.place)
+        named = (d for d in entries if d.narrow.noted(found.note, any_of_it, ops, setting) and d.stands())
+        names = [d.id for d in named][:1]
         if not names:
             return []
     for e in found.every_wrong() if entries and found.every_wrong is not None else ():

@@ -50,15 +50,21 @@ def inside(v: Verdict, deviations: Sequence[Entry], setting: Setting) -> str:
     if not setting.fused or any(c.note or c.every_wrong is None for _, _, c in v.wrong_nodes):
         return ""
     wrong = [(c.place, e) for _, _, c in v.wrong_nodes if c.every_wrong is not None for e in c.every_wrong()]
-    entries = [d for d in deviations if d.narrow.computable]
-    while entries and wrong:
+
+    def explaining(entries: Sequence[Entry]) -> list[Entry]:
+        """Those that changed a number of a run that explains all wrong numbers; none where it does not."""
         run = _Recorded(v.mode, entries, setting)
         results = {place: run.result(place) for place, _ in wrong}
-        if not all(explains(results[place], e, setting) for place, e in wrong):
-            return ""
-        mended = [d for d in run.used if not d.stands()]
+        return run.used if all(explains(results[place], e, setting) for place, e in wrong) else []
+
+    entries = [d for d in deviations if d.narrow.computable]
+    while used := explaining(entries):
+        for d in used:
+            fewer = [e for e in used if e is not d]
+            used = fewer if explaining(fewer) else used
+        mended = [d for d in used if not d.stands()]
         if not mended:
-            return ", ".join(d.id for d in run.used)
+            return ", ".join(d.id for d in used)
         entries = [d for d in entries if d not in mended]
     return ""
 
@@ -136,7 +142,7 @@ class _Recorded(Sweep):
         at = np.zeros(value.shape, bool)
         for element in np.ndindex(value.shape):
             at[element] = self._applies(d, site, key, element, float(value[element]), float(centre[element]))
-        changed = at & ~((np.abs(centre - value) <= radius) | (np.isnan(centre) & np.isnan(value)))
+        changed = at & ~((np.abs(centre - value) + reach <= radius) | (np.isnan(centre) & np.isnan(value)))
         if not changed.any():
             return None
         return Ball(np.where(changed, centre, value), np.where(changed, reach, radius), self.fmt)

@@ -74,9 +74,12 @@ class Narrowing:
             return False
         return all(any(_same(e, *r) for r in there["elements"]) for e in v.wrong)
 
-    def noted(self, note: str) -> bool:
-        """Whether a note (a wrong dtype or shape, a missing gradient) meets the condition."""
-        return bool(self.note) and self.note in note
+    def noted(self, note: str, e: Element, ops: Sequence[str], setting: Setting) -> bool:
+        """Whether a note (a wrong dtype or shape, a missing gradient) meets the conditions. ``e`` is any element of its array."""
+        if not self.note or self.note not in note:
+            return False
+        sites = setting.sites(e, ops) if self.where else []
+        return not self.where or any(np.any(_places(self.where, s, setting)) for s in sites)
 
     def raised(self, v: Verdict, setting: Setting, ops: frozenset[str] = frozenset()) -> bool:
         """Whether an error meets the conditions. Where no node is known that raised it, those of ``ops`` may have."""

@@ -21,8 +21,14 @@ def _not_finite(xs: Operands, params: Params, _fmt: Format) -> Array:
     return np.asarray(np.logical_or.reduce(np.broadcast_arrays(*unbounded)))
 
 
+def _nothing(xs: Operands, _params: Params, _fmt: Format) -> Array:
+    """The value has no elements."""
+    return np.asarray(np.size(xs[-1]) == 0)
+
+
 RESULT_PLACES: dict[str, Place] = {
     "an operand or the value is not finite": _not_finite,
+    "a value without elements": _nothing,
 }
 
 __all__ = ["RESULT_PLACES"]

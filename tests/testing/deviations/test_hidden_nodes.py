@@ -187,6 +187,8 @@ def test_two_entries_explain_together_what_none_does_alone() -> None:
     for alone in (tie, nan):
         assert seen.told(REVERSE_END_TO_END, alone).known == ""
     assert seen.told(REVERSE_END_TO_END, tie, dataclasses.replace(nan, stands=lambda: False)).known == ""
+    seen.x_bars[1][1] /= 2
+    assert seen.told(REVERSE_END_TO_END, tie, nan).known == "sinc of got, where"
 
 
 def test_of_two_entries_of_one_op_the_one_that_stands_explains() -> None:
@@ -217,3 +219,13 @@ def test_a_number_without_a_bound_explains_nothing(radius: float, due: bool) -> 
     assert explains(ball, Element(1.25, 1.0, 0.1, 2.5, 1e7, (1,)), at) == due
     assert not explains(ball, Element(1.25, 1.0, 0.1, 2.5, 1e7, (0,)), at)
     assert not explains(None, Element(1.25, 0.0, 0.1, 2.5, 1e7, (1,)), at)  # no derivative arrives
+
+
+def test_a_formula_around_the_right_number_explains_what_is_far_from_it() -> None:
+    """JAX's share of logaddexp2 is a power of operand minus value, and the value is one of a few numbers about 1e7."""
+    known = entry("logaddexp2", formula="shares of logaddexp2 by its value")
+    seen = Judged(lambda x: -np.logaddexp2(x, x), np.array([1e7, 1.0]))
+    seen.x_bars[0][0] *= 1.4
+    assert seen.told(REVERSE_END_TO_END, known).known == "logaddexp2 of formula"
+    seen.x_bars[0][1] *= 1.4
+    assert seen.told(REVERSE_END_TO_END, known).known == ""

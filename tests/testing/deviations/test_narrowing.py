@@ -109,9 +109,16 @@ def test_an_error_is_told_by_its_first_line_and_the_place(setting: Setting) -> N
     ] == [True, False]  # sin of 0 is there, and tanh is not
 
 
-def test_a_note_is_part_of_what_is_said() -> None:
-    assert Narrowing(note="has dtype float64").noted("tangent of node 3 has dtype float64, expected float32")
-    assert not Narrowing(note="has dtype float16").noted("has dtype float64")
-    assert not Narrowing().noted("anything")
+def test_a_note_is_part_of_what_is_said_of_an_array_that_meets_the_condition(setting: Setting) -> None:
+    said = "tangent of node 3 has dtype float64, expected float32"
+
+    def noted(narrow: Narrowing, note: str = said) -> bool:
+        return narrow.noted(note, element(), ["sin"], setting)
+
+    assert noted(Narrowing(note="has dtype float64"))
+    assert not noted(Narrowing(note="has dtype float16"))
+    assert not noted(Narrowing())
+    assert noted(Narrowing(note="has dtype", where="zero"))
+    assert not noted(Narrowing(note="has dtype", where="the smallest number"))
     assert first_line("  one \ntwo") == "one"
     assert first_line(" \n") == ""

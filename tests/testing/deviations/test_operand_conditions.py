@@ -140,9 +140,11 @@ MEANT = {
         {},
         [False, True, True, True],
     ),
+    "a value without elements": (([1.0], []), {}, True),  # the last is the value
 }
 NOT_MEANT = {  # of conditions on the operands as a whole
     "an infinite operand": [(([1.0, 2.0],), {})],
+    "a value without elements": [(([], [1.0]), {})],
     "query without keys": [
         (([[1.0]], [[1.0]], [[1.0]], [[True, False], [False, True]]), {}),
         (([[1.0]], [[1.0]], [[1.0]], [[0.5, -np.inf]]), {}),

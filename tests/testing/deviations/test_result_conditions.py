@@ -20,3 +20,9 @@ def test_of_a_reduction_the_reduced_elements_count(keepdims: bool) -> None:
     assert place((MATRIX, value), params, FMT).tolist() == (~np.isfinite(value)).tolist()
     assert place((MATRIX[1:], value[1:] + np.nan), params, FMT).all()
     assert not place((MATRIX[1:], value[1:]), params, FMT).any()
+
+
+def test_a_value_without_elements_is_told_from_operands_without_any() -> None:
+    place, nothing = RESULT_PLACES["a value without elements"], np.zeros((2, 0))
+    assert place((MATRIX, nothing), {}, FMT).all()
+    assert not place((nothing, MATRIX), {}, FMT).any()
