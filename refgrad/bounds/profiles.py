@@ -33,6 +33,7 @@ class Profile:
     broadcasting_reciprocal  whether a quotient by an operand that is broadcast may be computed so
     stored_reciprocal  the formats in which such a reciprocal is rounded to the format itself, and not to the one that kernels compute in
     fused              whether intermediates may be kept in another precision than the values that the backend reports
+    reassociating      whether the terms of nested sums may be added up in any order
     source             where the figures are documented, or how they were measured
 
     An own figure counts all steps of a kernel together: those of a rational function, or steps that are rounded to bfloat16 each. Figures
@@ -54,6 +55,7 @@ class Profile:
     stored_reciprocal: frozenset[str] = frozenset()
     flushing_products: frozenset[str] = frozenset()
     fused: bool = False
+    reassociating: bool = False
     source: str = ""
 
 

@@ -16,6 +16,7 @@ from refgrad.formula import by_each
 from refgrad.modes import FORWARD, FORWARD_END_TO_END, REVERSE, REVERSE_END_TO_END, VALUE
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.alternative_formulas import Reach, apart
+from refgrad.testing.judging.any_order import AnyOrder
 from refgrad.testing.judging.compare import compare
 from refgrad.testing.judging.infinite_derivatives import without
 from refgrad.testing.judging.judge import Judge
@@ -101,6 +102,17 @@ class EndToEnd(Judge):
                 found = compare(seen.at(place), expectation.expected, self.fmt, expectation.what)
         return super()._reconsidered(seen, place, found)
 
+    def any_order(self, key: str, name: str) -> Any:
+        """The value of the output, its tangent, or the gradient of an input, with nested sums in any order."""
+        sweep, last = self._any_order, self.graph.outputs[0]
+        if key == _gradient.__name__:
+            return sweep.cotangents[self.graph.inputs[name]]
+        return sweep.values[last] if key == _value.__name__ else sweep.tangents[last]
+
+    @functools.cached_property
+    def _any_order(self) -> AnyOrder:
+        return AnyOrder(self.case, self.fmt)
+
     @functools.cached_property
     def _defined(self) -> _Defined:
         return _Defined(self.case, self.fmt)
@@ -115,6 +127,8 @@ class _Defined(Sweep):
     """A sweep whose cotangents are NaN where a value is: it has no derivative. Of tangents the rules say so."""
 
     def arriving(self, k: int, y_bar: Any) -> Any:
+        if self.graph.nodes[k].op is None:
+            return y_bar
         return without(y_bar, np.isnan(parts(self.values[k])[0]), self.fmt)
 
 
@@ -126,7 +140,11 @@ def _bounds(
     key = derivative.__name__
     if key not in judge.others:
         judge.others[key] = by_each(functools.partial(derivative, judge))
-    return [Reach(apart(found[name], expected), blind) for found, blind in judge.others[key]]
+    reaches = [Reach(apart(found[name], expected), blind) for found, blind in judge.others[key]]
+    profile = judge.seen.profile
+    if profile is not None and profile.reassociating:
+        reaches.append(Reach(apart(judge.any_order(key, name), expected), blind=False))
+    return reaches
 
 
 def _value(judge: EndToEnd) -> dict[str, Any]:

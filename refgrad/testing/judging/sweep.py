@@ -44,9 +44,11 @@ class Sweep:
         accumulate(bars, graph.outputs[0], exact(self.case.cotangent, self.fmt))
         for k in reversed(graph.order()):
             node, y_bar = graph.nodes[k], summed(bars, k)
-            if y_bar is None or node.op is None:
+            if y_bar is None:
                 continue
-            y_bar = self.arriving(k, y_bar)
+            bars[k] = y_bar = self.arriving(k, y_bar)
+            if node.op is None:
+                continue
             for position, j, x_bar in node.contributions(self.operands(node), self.values[k], y_bar):
                 accumulate(bars, j, self.sent(k, position, x_bar, y_bar))
         return bars
@@ -73,7 +75,7 @@ class Sweep:
         return y
 
     def arriving(self, _k: int, y_bar: Any) -> Any:
-        """The cotangent of node k as its rule receives it."""
+        """The cotangent of node k."""
         return y_bar
 
     def sent(self, _k: int, _position: int, x_bar: Any, _y_bar: Any) -> Any:
