@@ -106,3 +106,16 @@ def test_what_depends_on_a_value_that_is_nan_is_not_judged_and_the_rest_is(got: 
         for v in judge_end_to_end(at, seen):
             assert v.status == ("disagree" if wrong else "agree"), v.message
             assert all(e.element == (1,) for e in v.wrong)
+
+
+@pytest.mark.parametrize("got", [0.0, 1.0])
+def test_a_gradient_where_no_derivative_arrives_is_zero(got: float) -> None:
+    graph = Graph.record(lambda x, w: np.sum(np.sin(x)), X, W)
+    at = Case("graphs", graph, {"x": X, "w": W}, {"x": X_DOT, "w": W_DOT}, Y_BAR, "float64")
+    n = len(graph.nodes)
+    seen = Observation([None] * n, [None] * n, [None] * n, {}, {})
+    seen.cotangents[:2] = [np.cos(X) * Y_BAR, np.array([0.0, got, 0.0])]
+    reverse = judge_end_to_end(at, seen)[0]
+    assert (reverse.status, [e.element for e in reverse.wrong]) == (
+        ("disagree", [(1,)]) if got else ("agree", [])
+    )
