@@ -71,10 +71,22 @@ def _softmax_in_the_format(inputs: Inputs) -> Outcomes:
 
 
 def _softmax_without_its_sum(inputs: Inputs) -> Outcomes:
-    """softmax: the gradient is y g in place of y (g - sum(y g))."""
-    if inputs.y_bar is None:
+    """softmax: the gradient is y g in place of y (g - sum(y g)), and so is the tangent."""
+    y = nn.softmax(inputs.xs[0], axis=inputs.params["axis"])
+    found: Outcomes = {}
+    if inputs.y_bar is not None:
+        found[0] = [y * inputs.y_bar]
+    if inputs.xs_dot[0] is not None:
+        found[TANGENT] = [y * inputs.xs_dot[0]]
+    return found
+
+
+def _product_before_the_divisor(inputs: Inputs) -> Outcomes:
+    """divide: the gradient in the divisor is the product of cotangent and dividend, as it is stored, by the square of the divisor."""
+    x, divisor = inputs.xs
+    if inputs.second or inputs.y_bar is None:
         return {}
-    return {0: [nn.softmax(inputs.xs[0], axis=inputs.params["axis"]) * inputs.y_bar]}
+    return {1: [summed_to(-(inputs.y_bar * x) / (divisor * divisor), divisor.shape)]}
 
 
 def _log_softmax(inputs: Inputs) -> Outcomes:
@@ -194,7 +206,8 @@ def _std(inputs: Inputs) -> Outcomes:
 MLX_FORMULAS: dict[str, Formula] = {
     "cross_entropy that underflows early": _cross_entropy,
     "det by cofactors": composed(_det_by_cofactors),
-    "gradient of softmax without its sum": _softmax_without_its_sum,
+    "softmax without the sum of its derivatives": _softmax_without_its_sum,
+    "a product by the square of the divisor": _product_before_the_divisor,
     "softmax that adds up in the format": _softmax_in_the_format,
     "softmax that underflows early": _softmax,
     "log_softmax that underflows early": _log_softmax,

@@ -155,7 +155,26 @@ def test_softmax_may_add_up_in_the_half_format() -> None:
 
 
 def test_the_gradient_of_softmax_may_lack_its_sum() -> None:
-    [x_bar] = in_bfloat16("gradient of softmax without its sum", [0.0] * 4, [1.0, 0.0, 0.0, 0.0])[0]
+    [x_bar] = in_bfloat16("softmax without the sum of its derivatives", [0.0] * 4, [1.0, 0.0, 0.0, 0.0])[0]
     assert within(0.25, x_bar, (0,), 1.0)
     assert not within(0.1875, x_bar, (0,), 1.0)
     assert within(0.0, x_bar, (1,), 1.0)
+    moving = asked([0.0] * 4, dots=([1.0, 0.0, 0.0, 0.0],), axis=-1)
+    [y_dot] = MLX_FORMULAS["softmax without the sum of its derivatives"](moving)[TANGENT]
+    assert within(0.25, y_dot, (0,), 1.0)
+    assert not within(0.1875, y_dot, (0,), 1.0)
+
+
+def test_a_small_product_by_the_square_of_a_divisor_loses_its_digits() -> None:
+    """MLX 0.32.4 has 4 * 2^-24: the product is half a unit, and the square 1/4."""
+    unit = 2.0**-24
+
+    def ball(x: list[float]) -> object:
+        return exact(np.asarray(x), FORMATS["float16"])
+
+    x, divisor, y_bar = ball([0.000125885009765625]), ball([0.5]), ball([-0.000244140625])
+    given = Inputs(False, (x, divisor), {}, y_bar, (None, None), FORMATS["float16"])
+    [x_bar] = MLX_FORMULAS["a product by the square of the divisor"](given)[1]
+    assert within(4 * unit, x_bar, (0,), 1.0)
+    assert not within(5 * unit, x_bar, (0,), 1.0)
+    assert not within(-2 * unit, x_bar, (0,), 1.0)
