@@ -8,7 +8,7 @@ import numpy as np
 
 from refgrad import nn
 from refgrad.testing.deviations.exponential_formulas import summed_to
-from refgrad.testing.deviations.recorded_formula import VALUE, Formula, Inputs, Outcomes, composed
+from refgrad.testing.deviations.recorded_formula import VALUE, Formula, Inputs, Outcomes, composed, slope
 from refgrad.tracing.ball import Ball, parts
 
 CLIP = -64.0  # the least difference from the largest element that softmax and log_softmax take
@@ -140,6 +140,12 @@ def _norm(inputs: Inputs) -> Outcomes:
     return found
 
 
+def _hardshrink(inputs: Inputs) -> Outcomes:
+    """hardshrink: an operand of the threshold's magnitude is kept."""
+    kept = np.abs(parts(inputs.xs[0])[0]) >= inputs.params["threshold"]
+    return composed(lambda x: np.where(kept, x, 0.0))(inputs)
+
+
 PADDLE_FORMULAS: dict[str, Formula] = {
     "softmax of differences of at most 64": _softmax,
     "log_softmax of differences of at most 64": _log_softmax,
@@ -155,6 +161,8 @@ PADDLE_FORMULAS: dict[str, Formula] = {
         lambda x: np.minimum(x, 0.0) - np.log(1 + np.exp(-np.abs(x)))
     ),
     "mish by the logarithm of a sum": _mish,
+    "slope of softplus up to 20": slope(lambda x: np.where(parts(x)[0] > 20, 1.0, nn.sigmoid(x))),
+    "hardshrink that keeps its threshold": _hardshrink,
 }
 
 __all__ = ["PADDLE_FORMULAS"]

@@ -135,3 +135,20 @@ def test_elu_has_a_float32_alpha_and_the_rounding_of_a_difference() -> None:
     assert known(name, 0, 0.5, (1,), given)
     assert known(name, 0, 0.0, (2,), given)
     assert not known(name, 0, 1e-15, (2,), given)
+
+
+def test_hardshrink_keeps_an_operand_at_its_threshold_and_none_below() -> None:
+    given = asked([0.5, -0.5, 0.25, 1.0], y_bar=[2.0] * 4, threshold=0.5)
+    for key, numbers in ((VALUE, [0.5, -0.5, 0.0, 1.0]), (0, [2.0, 2.0, 0.0, 2.0])):
+        for k, due in enumerate(numbers):
+            assert known("hardshrink that keeps its threshold", key, due, (k,), given)
+            assert not known("hardshrink that keeps its threshold", key, due + 0.25, (k,), given)
+
+
+def test_the_slope_of_softplus_is_one_beyond_20() -> None:
+    fmt, name = FORMATS["float64"], "slope of softplus up to 20"
+    xs = np.array([20.25, 20.0, -1.0])
+    given = Inputs(False, (exact(xs, fmt),), {}, exact(np.ones(3), fmt), (None,), fmt)
+    for k, due in enumerate([1.0, *1 / (1 + np.exp(-xs[1:]))]):
+        assert known(name, 0, due, (k,), given)
+        assert not known(name, 0, due - 1e-9, (k,), given)
