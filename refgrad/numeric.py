@@ -67,7 +67,9 @@ def differences(
         ]
         rounding = (noise + np.finfo(wide).eps * (np.abs(ahead) + np.abs(behind)) / 2) / h
         inexact = np.max(astray, axis=0, initial=0).reshape(h.shape) if astray else 0
-        floor = 2 * (rounding + np.abs(column) * inexact)  # 2 > prod (4^m + 1)/(4^m - 1): what extrapolation amplifies
+        floor = 2 * (
+            rounding + np.abs(column) * inexact
+        )  # 2 > prod (4^m + 1)/(4^m - 1): what extrapolation amplifies
         shape = (rounds, rounds, *column.shape[1:])
         entries, spreads = np.empty(shape, wide), np.full(shape, np.inf, wide)
         entries[0] = column[0]

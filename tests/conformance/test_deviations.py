@@ -257,7 +257,9 @@ def judged(
         if any(o.seen.profile is not None and o.seen.profile.fused for o in observed):
             return [judge_fused(o.case, o.seen) for o in observed]
         if mode in DRAFTS:
-            return [[v] for v in settle_node_by_node([drafted(o, mode, by_node(draw)[0]) for draw, o in changed])]
+            return [
+                [v] for v in settle_node_by_node([drafted(o, mode, by_node(draw)[0]) for draw, o in changed])
+            ]
         if mode not in FURTHER:
             return judge_together(observed, end_to_end=True)
         found = []
