@@ -13,7 +13,7 @@ CUBIC = 0.044715  # the number of float64: mpmath takes it exactly
 
 
 def exp(mp: Any, x: Number) -> Number:
-    """By 2^n exp(x - n log 2), with n the whole part of x/log 2: mpmath takes powers of e where a large x is a whole number."""
+    """The exponential, as 2^n by that of x - n log 2: mpmath takes powers of e where a large x is a whole number."""
     if mp.mag(x) < 20:
         return mp.exp(x)
     with mp.workprec(mp.mp.prec + int(mp.mag(x)) + 20):
