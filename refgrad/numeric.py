@@ -45,14 +45,13 @@ def differences(
     wide = np.longdouble
     xs = [np.asarray(x).astype(wide) for x in primals]
     vs = [np.asarray(v).astype(wide) for v in tangents]
-
     steps = wide(step) / wide(2) ** np.arange(rounds)
 
     def each(x: Array) -> Array:
         """The steps, along an axis before those of x."""
         return steps.reshape(rounds, *[1] * np.ndim(x))
 
-    def values(points: list[Array]) -> Array:
+    def values(points: Sequence[Array]) -> Array:
         return np.array([np.asarray(f(*[x[k] for x in points]), wide) for k in range(rounds)])
 
     with np.errstate(all="ignore"):
@@ -67,9 +66,8 @@ def differences(
         ]
         rounding = (noise + np.finfo(wide).eps * (np.abs(ahead) + np.abs(behind)) / 2) / h
         inexact = np.max(astray, axis=0, initial=0).reshape(h.shape) if astray else 0
-        floor = 2 * (
-            rounding + np.abs(column) * inexact
-        )  # 2 > prod (4^m + 1)/(4^m - 1): what extrapolation amplifies
+        # 2 > prod (4^m + 1)/(4^m - 1): what extrapolation amplifies
+        floor = 2 * (rounding + np.abs(column) * inexact)
         shape = (rounds, rounds, *column.shape[1:])
         entries, spreads = np.empty(shape, wide), np.full(shape, np.inf, wide)
         entries[0] = column[0]
