@@ -45,36 +45,43 @@ def differences(
     wide = np.longdouble
     xs = [np.asarray(x).astype(wide) for x in primals]
     vs = [np.asarray(v).astype(wide) for v in tangents]
+    steps = wide(step) / wide(2) ** np.arange(rounds)
 
-    def central(h: Any) -> tuple[Array, Array]:
-        right, left = (
-            [x + h * v for x, v in zip(xs, vs, strict=True)],
-            [x - h * v for x, v in zip(xs, vs, strict=True)],
-        )
-        ahead, behind = np.asarray(f(*right), wide), np.asarray(f(*left), wide)
-        slope = (ahead - behind) / (2 * h)
-        astray = [
-            np.max(np.abs((a - b) / (2 * h * v) - 1), where=v != 0, initial=0)
-            for a, b, v in zip(right, left, vs, strict=True)
-        ]
-        rounding = (noise + np.finfo(wide).eps * (np.abs(ahead) + np.abs(behind)) / 2) / h
-        return slope, 2 * (
-            rounding + np.abs(slope) * max(astray, default=0)
-        )  # 2 > prod (4^m + 1)/(4^m - 1): what extrapolation amplifies
+    def each(x: Array) -> Array:
+        """The steps, along an axis before those of x."""
+        return steps.reshape(rounds, *[1] * np.ndim(x))
+
+    def values(points: Sequence[Array]) -> Array:
+        return np.array([np.asarray(f(*[x[k] for x in points]), wide) for k in range(rounds)])
 
     with np.errstate(all="ignore"):
-        previous = [central(wide(step))[0]]
-        best, error = previous[0], np.full(np.shape(previous[0]), np.inf, wide)
-        for k in range(1, rounds):
-            slope, floor = central(wide(step) / wide(2) ** k)
-            row = [slope]
-            for m in range(1, k + 1):
-                factor = wide(4) ** m
-                row.append((factor * row[m - 1] - previous[m - 1]) / (factor - 1))
-                spread = np.maximum(np.abs(row[m] - row[m - 1]), np.abs(row[m] - previous[m - 1])) + floor
-                better = spread < error
-                best, error = np.where(better, row[m], best), np.where(better, spread, error)
-            previous = row
+        right, left = ([x + sign * each(x) * v for x, v in zip(xs, vs, strict=True)] for sign in (1, -1))
+        ahead, behind = values(right), values(left)
+        h = each(ahead[0])
+        column = (ahead - behind) / (2 * h)
+        astray = [
+            np.max(np.abs((a - b) / (2 * each(v) * v) - 1), tuple(range(1, a.ndim)), where=v != 0, initial=0)
+            for a, b, v in zip(right, left, vs, strict=True)
+            if np.any(v)
+        ]
+        rounding = (noise + np.finfo(wide).eps * (np.abs(ahead) + np.abs(behind)) / 2) / h
+        inexact = np.max(astray, axis=0, initial=0).reshape(h.shape) if astray else 0
+        # 2 > prod (4^m + 1)/(4^m - 1): what extrapolation amplifies
+        floor = 2 * (rounding + np.abs(column) * inexact)
+        shape = (rounds, rounds, *column.shape[1:])
+        entries, spreads = np.empty(shape, wide), np.full(shape, np.inf, wide)
+        entries[0] = column[0]
+        for m in range(1, rounds):  # a column of the tableau; row k has the steps down to h/2^k
+            factor = wide(4) ** m
+            finer = (factor * column[1:] - column[:-1]) / (factor - 1)
+            spread = np.maximum(np.abs(finer - column[1:]), np.abs(finer - column[:-1]))
+            entries[m:, m], spreads[m:, m] = finer, spread + floor[m:]
+            column = finer
+        spreads[np.isnan(spreads)] = np.inf
+        rows = (rounds * rounds, *shape[2:])
+        entries, spreads = entries.reshape(rows), spreads.reshape(rows)
+        place = np.argmin(spreads, axis=0, keepdims=True)
+        best, error = (np.take_along_axis(x, place, axis=0)[0] for x in (entries, spreads))
     return np.asarray(best, np.float64), np.asarray(error, np.float64)
 
 

@@ -44,10 +44,12 @@ def pytest_collection_finish() -> None:
     """The collector of garbage leaves alone what is there before the first test: thirty thousand tests, torch, NumPy, Hypothesis.
 
     Nothing of it is released before the session ends. Without this each full collection visits all of it.
+    A young collection waits for more objects than usual: a traced program makes a thousand of them, and hardly a cycle.
     """
     gc.enable()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture

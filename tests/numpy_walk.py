@@ -26,6 +26,15 @@ _STEP = 2.0**-12
 
 
 @dataclass
+class Plain:
+    """What the plain call does: the error that it raises, or its numbers, and their slopes once they were asked for."""
+
+    error: Exception | None
+    numbers: list[Any]
+    slopes: list[Any] | None = None
+
+
+@dataclass
 class Call:
     """A call of a function. Its leaves are the arguments, and what stands in lists, tuples and dicts among them, in order."""
 
@@ -33,6 +42,7 @@ class Call:
     function: Function
     args: tuple[Any, ...]
     kwargs: dict[str, Any] = field(default_factory=dict)
+    _plain: dict[Any, Plain] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def leaves(self) -> list[Any]:
         return list(_leaves((self.args, self.kwargs)))
@@ -157,7 +167,10 @@ def ran(call: Call, new: dict[int, Any]) -> list[Any]:
 
 
 def _same_bits(a: Array, b: Array) -> bool:
-    return b.dtype.kind != "O" and bool(np.array_equal(a, b, equal_nan=b.dtype.kind in "fc"))
+    if b.dtype.kind == "O":
+        return False
+    same = a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+    return same or bool(np.array_equal(a, b, equal_nan=b.dtype.kind in "fc"))
 
 
 def refused(error: BaseException) -> bool:
@@ -169,13 +182,16 @@ def refused(error: BaseException) -> bool:
     return False
 
 
-def plain_error(call: Call, new: dict[int, Any] | None = None) -> Exception | None:
+def plain_error(call: Call) -> Exception | None:
     """What the plain call raises."""
+    return _called_plainly(call, {}).error
+
+
+def _called_plainly(call: Call, new: dict[int, Any]) -> Plain:
     try:
-        ran(call, new or {})
+        return Plain(None, ran(call, new))
     except Exception as error:  # noqa: BLE001 - whatever NumPy raises
-        return error
-    return None
+        return Plain(error.with_traceback(None), [])
 
 
 def judged(call: Call, place: int, beside: tuple[int, ...] = ()) -> Outcome:
@@ -191,24 +207,25 @@ def judged(call: Call, place: int, beside: tuple[int, ...] = ()) -> Outcome:
         seen[:] = ran(call, {place: z, **dict(zip(beside, more, strict=True))})
         return [y for y in seen if isinstance(y, Traced)]
 
-    error_due = plain_error(call, scalars)
+    key = place, tuple(scalars)  # the same for all that is traced beside it as an array
+    due = call._plain[key] = call._plain.get(key) or _called_plainly(call, scalars)
     try:
         values, slopes = rg.jvp(f, (x, *others), (x_dot, *[np.zeros_like(o) for o in others]))
     except Exception as error:  # noqa: BLE001 - it is judged
-        if error_due is not None:
+        if due.error is not None:
             return Outcome("as NumPy")
         kind = "refused" if refused(error) else "raw"
         return Outcome(kind, f"{type(error).__name__}: {error}")
-    if error_due is not None:
-        return Outcome("wrong", f"goes through where NumPy raises {type(error_due).__name__}: {error_due}")
+    if due.error is not None:
+        return Outcome("wrong", f"goes through where NumPy raises {type(due.error).__name__}: {due.error}")
     got, pairs = list(seen), iter(zip(values, slopes, strict=True))
-    due = ran(call, scalars)
-    if len(got) != len(due):
-        return Outcome("wrong", f"{len(got)} arrays of numbers for {len(due)}")
-    if not due:
+    if len(got) != len(due.numbers):
+        return Outcome("wrong", f"{len(got)} arrays of numbers for {len(due.numbers)}")
+    if not got:
         return Outcome("right")
-    expected = _slopes(call, place, x, x_dot, scalars)
-    for y, z, slope in zip(got, due, expected, strict=True):
+    if due.slopes is None:
+        due.slopes = _slopes(call, place, x, x_dot, scalars, due.numbers)
+    for y, z, slope in zip(got, due.numbers, due.slopes, strict=True):
         if not isinstance(y, Traced):
             if slope is None or not np.allclose(np.where(np.isfinite(z), slope, 0.0), 0.0, atol=1e-7):
                 return Outcome("silent", f"a plain array of slope {slope}")
@@ -250,14 +267,17 @@ def _reverse(f: Function, xs: tuple[Array, ...], x_dot: Array, values: Any, slop
     )
 
 
-def _slopes(call: Call, place: int, x: Array, x_dot: Array, others: dict[int, Any]) -> list[Any]:
+def _slopes(
+    call: Call, place: int, x: Array, x_dot: Array, others: dict[int, Any], numbers: list[Any]
+) -> list[Any]:
     """The derivative of the plain call's numbers, of fourth order in the step; None where the structure of the result changes."""
 
     def at(h: float) -> list[Any]:
         z = np.asarray(x + (h * x_dot).astype(x.dtype))
         return [np.asarray(y) for y in ran(call, {**others, place: z[()] if place in others else z})]
 
-    far, near, here, back, behind = at(2 * _STEP), at(_STEP), at(0.0), at(-_STEP), at(-2 * _STEP)
+    here = [np.asarray(y) for y in numbers]
+    far, near, back, behind = at(2 * _STEP), at(_STEP), at(-_STEP), at(-2 * _STEP)
     found: list[Any] = []
     for k in range(len(here)):
         five = [side[k] if k < len(side) else None for side in (far, near, here, back, behind)]

@@ -10,6 +10,7 @@ from refgrad.modes import REVERSE, VALUE
 from refgrad.testing.deviations import expected_refusals
 from refgrad.testing.deviations.deviation import Deviation
 from refgrad.testing.deviations.file import load
+from refgrad.testing.judging.verdict import Verdict
 from refgrad.testing.runs.deviation_evidence import applicable, judged, seen_again
 from refgrad.torch.observe import observe
 
@@ -21,9 +22,14 @@ STANDING = applicable(ENTRIES, BUILD, observe)
 
 
 @functools.cache
+def verdicts(entry: Deviation) -> list[Verdict]:
+    """The verdicts on the evidence of an entry, by the installed torch."""
+    return judged(entry, BUILD, observe)
+
+
 def shows(entry: Deviation) -> bool:
     """Whether the evidence of an entry disagrees in the installed torch."""
-    return seen_again(entry, judged(entry, BUILD, observe))
+    return seen_again(entry, verdicts(entry))
 
 
 def there(name: str) -> bool:

@@ -28,6 +28,8 @@ SLOPES: dict[str, tuple[Slope, ...]] = {
 
 DIGITS = 80  # bits that two evaluations agree in
 LADDER = (120, 260, 600, 1200, 2400, 4800)  # bits of precision
+# Nothing beyond 2^OUT or below 2^-OUT comes back into the range by a number of float64, its factor or divisor: 2200 > 1024 + 1074.
+OUT = 2200
 
 
 def ops() -> list[Op]:
@@ -36,7 +38,10 @@ def ops() -> list[Op]:
 
 
 def value(f: Slope, xs: tuple[float, ...]) -> Number | None:
-    """f at numbers of any dtype, to 80 bits; None where it has no real value, or none that settles."""
+    """f at numbers of any dtype, to 80 bits; None where it has no real value, or none that settles.
+
+    Where a value is far out of the range, two evaluations that say so are enough.
+    """
     before: Number = None
     for bits in LADDER:
         with mpmath.workprec(bits):
@@ -47,10 +52,21 @@ def value(f: Slope, xs: tuple[float, ...]) -> Number | None:
             if not isinstance(now, mpf) or not mpmath.isfinite(now):
                 return None
             settled = now != 0 or bits >= LADDER[-2]  # few digits of a difference may cancel to 0
-            if settled and before is not None and abs(now - before) <= mpmath.ldexp(abs(now), -DIGITS):
+            if before is not None and settled and (_agree(before, now) or _out(before) == _out(now) != 0):
                 return now
         before = now
     return None
+
+
+def _agree(before: Number, now: Number) -> bool:
+    return bool(abs(now - before) <= mpmath.ldexp(abs(now), -DIGITS))
+
+
+def _out(now: Number) -> int:
+    """2 and -2 far above the range and far below its negative part, 1 where nothing in the range is as small, 0 for all others."""
+    if mpmath.mag(now) < -OUT:
+        return 1
+    return 2 * int(mpmath.sign(now)) if mpmath.mag(now) > OUT else 0
 
 
 def slope(name: str, position: int) -> Slope:

@@ -41,22 +41,26 @@ def lu(x: PlainArray, complete: bool = False) -> tuple[PlainArray, PlainArray, P
     its column of L at zero. Value, rounding and derivatives of one op factor the same small matrix again and again: the last
     factors are kept.
     """
-    if x.size > _KEPT:
+    if x.size > _LARGE:
         return _eliminated(x, complete)
-    return _kept(x.tobytes(), x.dtype, x.shape, complete)
+    kept = _kept if x.size <= _SMALL else _few_kept
+    return kept(x.tobytes(), x.dtype, x.shape, complete)
 
 
-_KEPT = 64  # elements
+_SMALL, _LARGE = 64, 1 << 14  # elements
 
 
-@functools.lru_cache(maxsize=64)
-def _kept(
+def _factors(
     data: bytes, dtype: Any, shape: tuple[int, ...], complete: bool
 ) -> tuple[PlainArray, PlainArray, PlainArray, PlainArray]:
     factors = _eliminated(np.frombuffer(data, dtype).reshape(shape), complete)
     for array in factors:
         array.flags.writeable = False
     return factors
+
+
+_kept = functools.lru_cache(maxsize=64)(_factors)
+_few_kept = functools.lru_cache(maxsize=8)(_factors)  # at most some megabytes
 
 
 def _eliminated(x: PlainArray, complete: bool) -> tuple[PlainArray, PlainArray, PlainArray, PlainArray]:

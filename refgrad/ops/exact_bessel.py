@@ -54,23 +54,39 @@ def _far(mp: Any, x: Any) -> bool:
 
 
 def _asymptotic(mp: Any, n: int, x: Any, sign: int = -1) -> tuple[Any, Any]:
-    """The sums over even and over odd k of a_k/x^k (10.17.1); with ``sign`` -1 their signs alternate."""
-    sums, term, k = [mp.mpf(0), mp.mpf(0)], mp.mpf(1), 0
-    while mp.fabs(term) > mp.ldexp(1, -mp.mp.prec - 10):
+    """The sums over even and over odd k of a_k/x^k (10.17.1); with ``sign`` -1 their signs alternate.
+
+    x is above 50 here: terms fall from 1, and the first sum is about 1. So integers will do, in units below the last digit.
+    """
+    bits = mp.mp.prec + 30
+    inverse = _units(mp, 1 / (8 * x), bits)
+    sums, term, k = [0, 0], 1 << bits, 0
+    while abs(term) > 1 << 10:
         sums[k % 2] += term if sign > 0 or k % 4 < 2 else -term
         k += 1
-        term = term * (4 * n * n - (2 * k - 1) ** 2) / (8 * k * x)
-    return sums[0], sums[1]
+        term = (term * inverse >> bits) * (4 * n * n - (2 * k - 1) ** 2) // k
+    return mp.ldexp(sums[0], -bits), mp.ldexp(sums[1], -bits)
 
 
 def _by_series(mp: Any, n: int, x: Any, sign: int) -> Any:
-    """(log(x/2) + gamma) f_n - ..., with f_n the power series whose signs alternate for ``sign`` -1: pi/2 Y_n, or -K_0, or K_1."""
-    square, log = sign * x * x / 4, mp.log(x / 2) + mp.euler
-    total, term, harmonic, k = mp.mpf(0), mp.mpf(1), mp.mpf(0), 0
-    while k < 2 or mp.fabs(term) * (1 + mp.fabs(log)) > mp.ldexp(1, -mp.mp.prec) * mp.fabs(total):
+    """(log(x/2) + gamma) f_n - ..., with f_n the power series whose signs alternate for ``sign`` -1: pi/2 Y_n, or -K_0, or K_1.
+
+    The sum is of integers, in units of 2^-bits. Callers ask for the digits more that the largest term takes.
+    """
+    bits = mp.mp.prec
+    square, log = sign * _units(mp, x * x / 4, bits), _units(mp, mp.log(x / 2) + mp.euler, bits)
+    one = 1 << bits
+    total, term, harmonic, k = 0, one, 0, 0
+    while k < 2 or abs(term) > 1:
         inner = log - harmonic
-        total += term * (inner if n == 0 else (inner - mp.mpf(1) / (2 * (k + 1))) / (k + 1))
+        total += term * (inner if n == 0 else (inner - one // (2 * (k + 1))) // (k + 1)) >> bits
         k += 1
-        harmonic += mp.mpf(1) / k
-        term = term * square / (k * k)
-    return total if n == 0 else total * x / 2 + sign / x
+        harmonic += one // k
+        term = (term * square >> bits) // (k * k)
+    found = mp.ldexp(total, -bits)
+    return found if n == 0 else found * x / 2 + sign / x
+
+
+def _units(mp: Any, x: Any, bits: int) -> int:
+    """x in units of 2^-bits, cut to an integer."""
+    return int(mp.ldexp(x, bits))

@@ -12,14 +12,24 @@ Number = Any  # of mpmath
 CUBIC = 0.044715  # the number of float64: mpmath takes it exactly
 
 
+def exp(mp: Any, x: Number) -> Number:
+    """The exponential, as 2^n by that of x - n log 2: mpmath takes powers of e where a large x is a whole number."""
+    if mp.mag(x) < 20:
+        return mp.exp(x)
+    with mp.workprec(mp.mp.prec + int(mp.mag(x)) + 20):
+        n = mp.floor(x / mp.ln2)
+        rest = x - n * mp.ln2
+    return mp.ldexp(mp.exp(rest), int(n))
+
+
 def sigmoid(mp: Any, x: Number) -> Number:
     """1/(1 + exp(-x))."""
-    return 1 / (1 + mp.exp(-x))
+    return 1 / (1 + exp(mp, -x))
 
 
 def sigmoid_slope(mp: Any, x: Number) -> Number:
     """s (1 - s) with s = sigmoid(x)."""
-    z = mp.exp(-abs(x))
+    z = exp(mp, -abs(x))
     return z / (1 + z) ** 2
 
 
@@ -83,15 +93,15 @@ def erfcx(mp: Any, x: Number) -> Number:
     if x > 10**12:
         return -(1 - 3 / (2 * x * x) + 15 / (4 * x**4)) / (mp.sqrt(mp.pi) * x * x)
     if x < -1000:
-        return 4 * x * mp.exp(x * x)
-    return 2 * x * mp.exp(x * x) * mp.erfc(x) - 2 / mp.sqrt(mp.pi)
+        return 4 * x * exp(mp, x * x)
+    return 2 * x * exp(mp, x * x) * mp.erfc(x) - 2 / mp.sqrt(mp.pi)
 
 
 def log_ndtr(mp: Any, x: Number) -> Number:
     """density(x)/Phi(x); far left three terms of its asymptotic series, and where Phi is 1 the density."""
     if x < -(10**9):
         return -x * (1 + 1 / (x * x) - 2 / x**4)
-    density = mp.exp(-x * x / 2) / mp.sqrt(2 * mp.pi)
+    density = exp(mp, -x * x / 2) / mp.sqrt(2 * mp.pi)
     return density if x > 1000 else density / (mp.erfc(-x / mp.sqrt(2)) / 2)
 
 
@@ -99,7 +109,7 @@ def gelu(mp: Any, x: Number) -> Number:
     """Phi(x) + x density(x); far left its leading term, far right 1."""
     if x > 1000:
         return mp.mpf(1)
-    density = mp.exp(-x * x / 2) / mp.sqrt(2 * mp.pi)
+    density = exp(mp, -x * x / 2) / mp.sqrt(2 * mp.pi)
     return x * density if x < -1000 else mp.erfc(-x / mp.sqrt(2)) / 2 + x * density
 
 

@@ -33,8 +33,9 @@ from refgrad.testing.cases.case import Case
 from refgrad.testing.deviations.deviation import Deviation, mark
 from refgrad.testing.deviations.element_setting import Setting
 from refgrad.testing.judging.end_to_end import judge_fused
+from refgrad.testing.judging.judge import Draft
 from refgrad.testing.judging.modes import judge_modes
-from refgrad.testing.judging.node_by_node import NodeByNode
+from refgrad.testing.judging.node_by_node import NodeByNode, settle_node_by_node
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import AGREE, DISAGREE, IMPRECISE, UNDECIDED, Verdict
 from refgrad.testing.runs.item import Observe
@@ -231,6 +232,22 @@ def only(mode: str, seen: Observation) -> Observation:
     return seen
 
 
+DRAFTS = {
+    VALUE: NodeByNode.draft_of_value,
+    REVERSE: NodeByNode.draft_of_reverse,
+    FORWARD: NodeByNode.draft_of_forward,
+}
+
+
+def drafted(o: Observed, mode: str, right: NodeByNode) -> Draft | Verdict:
+    """The verdict on one mode, before it is settled. The judge of what was answered has what does not differ."""
+    if mode != VALUE:
+        o.seen.values = right.seen.values
+    node_judge = NodeByNode(o.case, o.seen)
+    node_judge.share(right)
+    return DRAFTS[mode](node_judge)
+
+
 def judged(
     changed: list[tuple[int, Observed]], mode: str, by_node: Callable[[int], tuple[NodeByNode, list[Verdict]]]
 ) -> list[list[Verdict]]:
@@ -239,8 +256,12 @@ def judged(
     with np.errstate(all="ignore"), quiet():
         if any(o.seen.profile is not None and o.seen.profile.fused for o in observed):
             return [judge_fused(o.case, o.seen) for o in observed]
+        if mode in DRAFTS:
+            return [
+                [v] for v in settle_node_by_node([drafted(o, mode, by_node(draw)[0]) for draw, o in changed])
+            ]
         if mode not in FURTHER:
-            return judge_together(observed, end_to_end=mode not in (VALUE, REVERSE, FORWARD))
+            return judge_together(observed, end_to_end=True)
         found = []
         for draw, (
             asked,

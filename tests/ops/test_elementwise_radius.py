@@ -18,23 +18,26 @@ def test_radius_contains_the_values_around(op, size):
         es = [size * rng.uniform(0, 1, x.shape) * rng.integers(0, 2) for x in xs]
         ball = f(*[Ball(x.astype(WIDE), e.astype(WIDE), FLOAT64) for x, e in zip(xs, es, strict=True)])
         value, radius = parts(ball)
-        for kind in range(12):
-            sides = [
-                rng.uniform(-1, 1, x.shape) if kind > 3 else (-1) ** (kind >> k) for k, x in enumerate(xs)
-            ]
-            with np.errstate(all="ignore"):
-                y = f(*[x.astype(WIDE) + e * s for x, e, s in zip(xs, es, sides, strict=True)])
-            if y.dtype == bool:
-                assert np.all((y == value) | radius.astype(bool)), (seed, kind)
-            else:
-                gap = np.where(np.isinf(radius), 0.0, np.abs(y - value) - radius)
-                assert np.all((gap <= units(y) + noise(0.0) * 2.0**-12) | np.isnan(y)), (
-                    seed,
-                    kind,
-                    y,
-                    value,
-                    radius,
-                )
+        with np.errstate(all="ignore"):
+            y = f(*around(rng, xs, es))
+        if y.dtype == bool:
+            assert np.all((y == value) | radius.astype(bool)), seed
+        else:
+            gap = np.where(np.isinf(radius), 0.0, np.abs(y - value) - radius)
+            within = (gap <= units(y) + noise(0.0) * 2.0**-12) | np.isnan(y)
+            assert np.all(within), (seed, y[~within], value, radius)
+
+
+def around(rng, xs, es):
+    """Points within the radii: combinations of corners, and others inside, along an axis before all others."""
+    sides = [
+        [rng.uniform(-1, 1, x.shape) if kind > 3 else (-1) ** (kind >> k) for k, x in enumerate(xs)]
+        for kind in range(12)
+    ]
+    deep = max(x.ndim for x in xs)
+    for x, e, at in zip(xs, es, zip(*sides, strict=True), strict=True):
+        points = np.array([x.astype(WIDE) + e * s for s in at])
+        yield points.reshape(len(sides), *[1] * (deep - x.ndim), *x.shape)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import functools
 import inspect
 import itertools
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -101,20 +101,24 @@ def jacobian(name: str, draw: int) -> list[tuple[Array, Array]]:
     s = sample(name, draw)
     found, noise = [], rounding(s.f, s.xs)
     for k, x in enumerate(s.xs):
-        columns, errors = [], []
-        for unit in np.eye(x.size).reshape(x.size, *x.shape):
-            tangents = [unit if j == k else np.zeros(z.shape) for j, z in enumerate(s.xs)]
-            column, error = differences(s.f, s.xs, tangents, step=2.0**-6, noise=noise)
-            columns.append(column)
-            errors.append(error + U * np.abs(column))
-        shape = (0, *np.shape(s.f(*s.xs)))
-        found.append(
-            (
-                np.array(columns) if columns else np.zeros(shape),
-                np.array(errors) if errors else np.zeros(shape),
-            )
-        )
+        columns = [differences(s.f, *moved, step=2.0**-6, noise=noise) for moved in one_by_one(s, k)]
+        if s.op.elementwise and not s.op.signature.variadic:  # all columns came in one array
+            columns = list(zip(*columns[0], strict=True))
+        shape = (x.size, *np.shape(s.f(*s.xs)))
+        slopes, errors = (np.array([c[part] for c in columns]).reshape(shape) for part in (0, 1))
+        found.append((slopes, errors + U * np.abs(slopes)))
     return found
+
+
+def one_by_one(s: Sample, k: int) -> Iterator[tuple[list[Array], list[Array]]]:
+    """Points and directions that move one element of an operand each; those of an elementwise op along an axis before all others."""
+    units = np.eye(s.xs[k].size).reshape(s.xs[k].size, *s.xs[k].shape)
+    if s.op.elementwise and not s.op.signature.variadic:
+        ahead = max(np.ndim(x) for x in s.operands) - s.xs[k].ndim
+        units = units.reshape(1, len(units), *[1] * ahead, *s.xs[k].shape)
+    for unit in units:
+        points = [np.broadcast_to(x, unit.shape) if j == k else x for j, x in enumerate(s.xs)]
+        yield points, [unit if j == k else np.zeros(x.shape) for j, x in enumerate(s.xs)]
 
 
 def rounding(f: Callable[..., Array], xs: tuple[Array, ...]) -> Array:

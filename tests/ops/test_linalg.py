@@ -344,3 +344,16 @@ def test_larger_matrices_are_eliminated() -> None:
     a = exact(np.random.default_rng(0).standard_normal((4, 4)), format_of("float32"))
     own, other = solving.det(a), solving.det.usual[0].of(solving.det)(a)
     assert [x.tolist() for x in parts(own)] == [x.tolist() for x in parts(other)]
+
+
+@pytest.mark.parametrize("n", [3, 20, 130])
+@pytest.mark.parametrize("complete", [False, True])
+def test_factors_are_those_of_the_matrix_also_where_they_are_kept(n: int, complete: bool) -> None:
+    """Of small matrices many factors are kept, of larger ones a few, of the largest none; a matrix that is written to has others."""
+    a = np.random.default_rng(n).standard_normal((n, n))
+    for _ in range(3):
+        factors, rows, columns, _ = dense_linalg.lu(a, complete)
+        low, upper = np.tril(factors, -1) + np.eye(n), np.triu(factors)
+        gap = np.abs(low @ upper - a[rows][:, columns])
+        assert np.all(gap <= 2 * n * np.finfo(float).eps * (np.abs(low) @ np.abs(upper)))
+        a[0, 0] += 1

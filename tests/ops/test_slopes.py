@@ -18,6 +18,7 @@ from benchmarks.slopes.__main__ import GOAL, main
 from benchmarks.slopes.measure import BEYOND, DTYPES, FIRST, SECOND, ZEROS, measure, ulps
 from benchmarks.slopes.table import worst_points
 from refgrad.op import REGISTRY
+from refgrad.ops import exact_bessel, exact_slopes
 
 COUNT = {1: 80, 2: 32}
 # What misses the goal, by op and order, with the reason. A strict list: what is mended has to leave it.
@@ -111,6 +112,36 @@ def test_digits_are_added_until_two_values_agree() -> None:
     assert exact.value(mpmath.sqrt, (-1.0,)) is None
     assert exact.value(lambda x: x - x, (1.0,)) == 0
     assert abs(exact.value(exact.second("exp", 0, 0), (1.0,)) - mpmath.e) < 1e-15
+
+
+def test_what_is_far_out_of_the_range_settles_there() -> None:
+    assert exact.value(exact.second("exp", 0, 0), (-1e300,)) < mpmath.ldexp(1, -exact.OUT)
+    assert exact.value(exact.second("exp", 0, 0), (1e300,)) > mpmath.ldexp(1, exact.OUT)
+
+    def small(x):  # 0 to 120 bits, 2^-160 to 260, and 2^-100 more to all others
+        return mpmath.ldexp((1 + x) - 1 + mpmath.ldexp((1 + x**2 * mpmath.ldexp(1, -80)) - 1, 300), -1900)
+
+    assert mpmath.mag(exact.value(small, (2.0**-160,))) == -1999  # 2^-2060 was not far enough
+
+
+@pytest.mark.parametrize("x", [2.0**-60, 0.7, 9.5, 80.0])
+@pytest.mark.parametrize("n", [0, 1])
+def test_bessel_functions_are_those_of_mpmath(n: int, x: float) -> None:
+    with mpmath.workprec(130):
+        z, small = mpmath.mpf(x), mpmath.ldexp(1, -120)
+        for own, right in (
+            (exact_bessel.second(mpmath, n, z), mpmath.bessely(n, z)),
+            (exact_bessel.modified(mpmath, n, z), mpmath.besselk(n, z)),
+        ):
+            assert abs(own - right) <= small * abs(right)
+
+
+@pytest.mark.parametrize("x", [0.25, -700.0, 3.0 * 2**40, -5.0 * 2**70])
+def test_the_exponential_of_a_whole_number_is_that_of_mpmath(x: float) -> None:
+    for bits in (120, 260, 1000):
+        with mpmath.workprec(bits):
+            own, right = exact_slopes.exp(mpmath, mpmath.mpf(x)), mpmath.exp(mpmath.mpf(x))
+            assert abs(own - right) <= mpmath.ldexp(right, 6 - bits)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])

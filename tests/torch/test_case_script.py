@@ -28,7 +28,7 @@ from refgrad.testing.runs.item import examine
 from refgrad.torch.case_script import script, written
 from refgrad.torch.devices import plain_arithmetic
 from refgrad.torch.observe import observe
-from tests.recorded import ENTRIES, any_fault, shows
+from tests.recorded import ENTRIES, any_fault, shows, verdicts
 
 
 def outcome(text: str) -> tuple[int, str]:
@@ -85,7 +85,7 @@ def test_every_known_deviation_shows_without_refgrad(deviation: Deviation) -> No
     plain_arithmetic()
     case = Case.load(deviation.case)
     status = "error" if deviation.narrow.error else "disagree"
-    seen = [v for v in examine(case, observe) if v.status == status]
+    seen = [v for v in verdicts(deviation) if v.status == status]
     assert bool(seen) == shows(deviation)  # what this torch has mended has no script
     for v in seen:
         text = script(case, v)
