@@ -45,6 +45,7 @@ ORDINARY_ARGUMENTS: dict[str, dict[str, Any]] = {
         "input": X, "target": Y, "log_input": True, "full": False, "eps": 1e-8, "reduction": "mean",
     },
     "nn.prelu": {"input": X - 1, "weight": np.array([0.25])},
+    "nn.softplus": {"x": X, "threshold": 2.5, "beta": 1.5},
     **{
         f"special.{name}": {"input": np.array([0.5, 1.5, 2.5])}
         for name in (
@@ -71,5 +72,6 @@ ARGUMENTS_AT_THE_PLACE: dict[str, dict[str, Any]] = {
         "input": np.array([1.25, 0.5, 0.75, 1.0]), "dim": 0, "index": np.array([0, 2, 1, 0]), "src": np.array([1.25, 0.75, 0.5, 0.25]),
         "reduce": "amax", "include_self": False,
     },
+    "gammaincc-of-small-orders": {"input": np.array([2.0**-80, 0.5, 2.0]), "other": np.array([1.0625, 1.0, 2.5])},
     "cosine-similarity-below-eps": {"x1": ROWS / 8, "x2": OTHERS, "dim": 1, "eps": 1.0},
 }  # fmt: skip

@@ -7,12 +7,13 @@ import math
 import numpy as np
 
 from refgrad.arrays import Array
-from refgrad.bounds.formats import Format
+from refgrad.bounds.formats import FORMATS, Format
 from refgrad.op import Params
 from refgrad.testing.deviations.condition import Operands, Place
 from refgrad.testing.deviations.matrix_conditions import MATRIX_PLACES
 from refgrad.testing.deviations.result_conditions import RESULT_PLACES
 from refgrad.testing.deviations.row_conditions import ROW_PLACES
+from refgrad.tracing.ball import nearest
 
 
 def _ties(xs: Operands, _params: Params, _fmt: Format) -> Array:
@@ -45,9 +46,11 @@ def _taken_as_zero(xs: Operands, _params: Params, fmt: Format) -> Array:
     return np.abs(np.broadcast_arrays(*xs)[0]) <= np.nextafter(fmt.zeroed, 0.0)
 
 
-def _at_threshold(xs: Operands, params: Params, _fmt: Format) -> Array:
-    """softplus: the operand is the threshold, where the function jumps to the identity."""
-    return np.equal(xs[0], np.nan if params["threshold"] is None else params["threshold"])
+def _at_threshold(xs: Operands, params: Params, fmt: Format) -> Array:
+    """softplus: beta x is the threshold, where the function jumps to the identity. In half formats the product is one of float32."""
+    wider = fmt if fmt.u <= FORMATS["float32"].u else FORMATS["float32"]
+    scaled = nearest(params.get("beta", 1.0) * np.asarray(xs[0], float), wider)
+    return np.equal(scaled, np.nan if params["threshold"] is None else params["threshold"])
 
 
 def _squares_leave_the_range(xs: Operands, _params: Params, fmt: Format) -> Array:
