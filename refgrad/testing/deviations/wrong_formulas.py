@@ -36,6 +36,7 @@ from refgrad.testing.deviations.recorded_formula import (
     slope,
 )
 from refgrad.testing.deviations.running_formulas import RUNNING_FORMULAS
+from refgrad.testing.deviations.singular_det_formulas import SINGULAR_DET_FORMULAS
 from refgrad.testing.deviations.special_formulas import SPECIAL_FORMULAS
 from refgrad.testing.deviations.tensorflow_formulas import TENSORFLOW_FORMULAS
 from refgrad.tracing.ball import Ball, parts
@@ -351,6 +352,7 @@ FORMULAS: dict[str, Formula] = {
     **PLANE_FORMULAS,
     **POWER_FORMULAS,
     **RUNNING_FORMULAS,
+    **SINGULAR_DET_FORMULAS,
     **SPECIAL_FORMULAS,
     **TENSORFLOW_FORMULAS,
 }
