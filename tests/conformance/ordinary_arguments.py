@@ -72,6 +72,11 @@ ARGUMENTS_AT_THE_PLACE: dict[str, dict[str, Any]] = {
         "input": np.array([1.25, 0.5, 0.75, 1.0]), "dim": 0, "index": np.array([0, 2, 1, 0]), "src": np.array([1.25, 0.75, 0.5, 0.25]),
         "reduce": "amax", "include_self": False,
     },
+    "polar-of-nothing-modes": {"modulus": np.array([0.0, 1.5]), "angle": np.array([0.5, 0.75])},
+    "complex-power-second": {
+        "z": np.array([2.0, 0.75]), "z_imag": np.array([3.0, -0.5]), "exponent": np.array([0.0, 1.25]),
+        "exponent_imag": np.array([0.0, 0.5]),
+    },
     "gammaincc-of-small-orders": {"input": np.array([2.0**-80, 0.5, 2.0]), "other": np.array([1.0625, 1.0, 2.5])},
     "cosine-similarity-below-eps": {"x1": ROWS / 8, "x2": OTHERS, "dim": 1, "eps": 1.0},
 }  # fmt: skip

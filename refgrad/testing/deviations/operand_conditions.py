@@ -125,11 +125,6 @@ def _infinite(xs: Operands, _params: Params, _fmt: Format) -> Array:
     return np.asarray(any(np.isinf(x).any() for x in xs))
 
 
-def _no_modulus(xs: Operands, _params: Params, fmt: Format) -> Array:
-    """polar: the modulus is 0 or no normal number, so that the value has lost digits."""
-    return np.abs(xs[0]) < fmt.least_normal
-
-
 def _complex_zero_base(xs: Operands, _params: Params, _fmt: Format) -> Array:
     """complex.power: the base is zero."""
     return np.equal(xs[0], 0) & np.equal(xs[1], 0)
@@ -140,8 +135,8 @@ def _complex_zero_exponent(xs: Operands, _params: Params, _fmt: Format) -> Array
     return np.equal(xs[2], 0) & np.equal(xs[3], 0) if len(xs) == 4 else np.zeros(np.shape(xs[0]), bool)
 
 
-def _complex_zero_base_or_exponent(xs: Operands, params: Params, fmt: Format) -> Array:
-    return np.logical_or(_complex_zero_base(xs, params, fmt), _complex_zero_exponent(xs, params, fmt))
+def _complex_zero_exponent_of_a_base(xs: Operands, params: Params, fmt: Format) -> Array:
+    return np.logical_and(~_complex_zero_base(xs, params, fmt), _complex_zero_exponent(xs, params, fmt))
 
 
 def _complex_zero_base_and_exponent(xs: Operands, params: Params, fmt: Format) -> Array:
@@ -264,9 +259,8 @@ PLACES: dict[str, Place] = {
     "squares leave the range": _squares_leave_the_range,
     "the square of the divisor leaves the range": _square_of_divisor_leaves_the_range,
     "at the threshold": _at_threshold,
-    "no modulus": _no_modulus,
     "complex zero base": _complex_zero_base,
-    "complex zero base or exponent": _complex_zero_base_or_exponent,
+    "complex zero exponent of a base that is not zero": _complex_zero_exponent_of_a_base,
     "complex zero base and exponent": _complex_zero_base_and_exponent,
     "a zero among the inputs": _zero_input,
     "first operand one and second zero": _exponential_at_zero,
