@@ -40,6 +40,7 @@ ORDINARY_ARGUMENTS: dict[str, dict[str, Any]] = {
     "nn.lp_pool2d": {"input": X.reshape(1, 1, 2, 2), **POOLED},
     "nn.lp_pool3d": {"input": ROWS.reshape(1, 1, 2, 2, 2), **POOLED},
     "nn.nll_loss": {"input": ROWS, "target": np.array([0, 2]), "weight": None, "ignore_index": -100, "reduction": "mean"},
+    "nn.mse_loss": {"input": X, "target": Y, "reduction": "mean", "weight": None},
     "nn.normalize": {"input": ROWS, "p": 3.0, "dim": 1, "eps": 1e-12},
     "nn.poisson_nll_loss": {
         "input": X, "target": Y, "log_input": True, "full": False, "eps": 1e-8, "reduction": "mean",
