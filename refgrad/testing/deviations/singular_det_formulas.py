@@ -115,12 +115,9 @@ def _by_replaced_pivots(inputs: Inputs) -> Outcomes:
     value, radius = parts(_gradient(inputs.y_bar, x)[0])
     lost = radius + (_Spectrum(inputs).noise * _size(inputs.y_bar))[..., None, None]
     found, along = [], np.asarray(parts(x_dot)[0], float)
-    for turned in (
-        False,
-        True,
-    ):  # a kernel that stores matrices by columns factors the transpose of one that is stored by rows
-        given = [np.swapaxes(m, -1, -2) if turned else m for m in (a, along)]
-        trace, reach, known = [t[..., None, None] for t in _trace_by_replaced_pivots(*given, inputs.fmt.u)]
+    # A kernel that stores matrices by columns factors the transpose of one that is stored by rows.
+    for m, e in ((a, along), (np.swapaxes(a, -1, -2), np.swapaxes(along, -1, -2))):
+        trace, reach, known = [t[..., None, None] for t in _trace_by_replaced_pivots(m, e, inputs.fmt.u)]
         with quiet():
             bound = np.abs(value) * reach + lost * (np.abs(trace) + reach) + n * inputs.fmt.eta
             found.append(Ball(value * trace, np.where(known, bound, np.inf), inputs.fmt))
