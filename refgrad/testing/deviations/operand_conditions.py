@@ -136,7 +136,8 @@ def _complex_zero_exponent(xs: Operands, _params: Params, _fmt: Format) -> Array
 
 
 def _complex_zero_exponent_of_a_base(xs: Operands, params: Params, fmt: Format) -> Array:
-    return np.logical_and(~_complex_zero_base(xs, params, fmt), _complex_zero_exponent(xs, params, fmt))
+    somewhere = np.logical_not(_complex_zero_base(xs, params, fmt))
+    return np.logical_and(somewhere, _complex_zero_exponent(xs, params, fmt))
 
 
 def _complex_zero_base_and_exponent(xs: Operands, params: Params, fmt: Format) -> Array:
