@@ -18,10 +18,12 @@ class _Count:
 
     rounded   how many were not exact, each once, however many blocks it took
     choices   how many may choose a branch, or one of several derivatives: 0 between two points in time says that none did
+    across    how many may take an element of the result from elements at other places: 0 between two points in time says that none did
     """
 
     rounded = 0
     choices = 0
+    across = 0
 
 
 COUNT = _Count()

@@ -12,7 +12,14 @@ from refgrad.blocks import BLOCK, in_blocks, rows, slices
 from refgrad.bounds.formats import FORMATS
 from refgrad.op import REGISTRY, Op
 from refgrad.tracing import forward, pull_back, tape_rows
-from refgrad.tracing.ball import Ball, choosing_operations, exact, parts, rounded_operations
+from refgrad.tracing.ball import (
+    Ball,
+    choosing_operations,
+    exact,
+    operations_across,
+    parts,
+    rounded_operations,
+)
 
 Array = Any
 FMT = FORMATS[
@@ -247,3 +254,13 @@ def test_what_may_choose_is_counted() -> None:
         _, pullback = vjp(function, x)
         pullback(x)
         assert (choosing_operations() > before) == chooses
+
+
+def test_blocks_take_no_element_from_another_place() -> None:
+    x = exact(np.random.default_rng(6).standard_normal(LENGTH).astype(np.float32), FMT)
+    before = operations_across()
+    jvp(lambda x: x / (1 + np.exp(-x)), (x,), (x,))
+    vjp(lambda x: x / (1 + np.exp(-x)), x)[1](x)
+    assert operations_across() == before
+    jvp(np.cumsum, (x,), (x,))
+    assert operations_across() > before

@@ -46,7 +46,7 @@ TESTED_BY = {
     **dict.fromkeys(("functions/binning", "functions/joining", "functions/shapes", "functions/statistics"), "test_functions"),
     **dict.fromkeys(
         (
-            "nn/activations", "nn/alignment_losses", "nn/arguments", "nn/classification_losses", "nn/distances", "nn/formats",
+            "nn/activations", "nn/alignment_losses", "nn/arguments", "nn/distances", "nn/formats",
             "nn/further_activations", "nn/regression_losses", "nn/layers", "nn/logarithms", "nn/losses", "nn/normalized_exponentials",
         ),
         "test_nn",

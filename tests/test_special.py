@@ -7,7 +7,9 @@ import pytest
 
 import refgrad as rg
 from refgrad import nn, special
+from refgrad.bounds.formats import FORMATS
 from refgrad.errors import ArgumentError, DtypeError
+from refgrad.tracing.ball import exact, parts
 
 UNARY = (
     "gammaln", "digamma", "erf", "erfc", "erfcx", "erfinv", "ndtr", "log_ndtr", "ndtri", "i0", "i1", "i0e", "i1e", "expit", "logit", "entr",
@@ -134,6 +136,18 @@ def test_bessel_functions_at_their_poles_and_ends() -> None:
     near_0, rtol = np.log(least) - np.log(2.0) + np.euler_gamma, 4 * np.finfo(float).eps
     assert np.isclose(special.bessel_y0(least), 2 / np.pi * near_0, rtol=rtol, atol=0)
     assert np.isclose(special.modified_bessel_k0(least), -near_0, rtol=rtol, atol=0)
+
+
+def test_the_bound_of_j1_covers_a_quotient_by_its_first_zeros_that_is_subnormal() -> None:
+    """x/(2 z1 z2), rounded, times z1 z2: J_1(x) = x/2 up to x^3, where z1 and z2 are the squares of the first two zeros."""
+    product, fmt = 14.681970642123893 * 49.2184563216946, FORMATS["float32"]
+    x = np.linspace(1.0, 4.0, 50).astype(np.float32) * np.finfo(np.float32).smallest_normal
+    by_zeros = (x / np.float32(2 * product)).astype(float) * product
+    value, radius = parts(special.bessel_j1(exact(x, fmt)))
+    off = np.abs(by_zeros - value)
+    assert np.all(off <= radius)
+    assert np.max(off) > 200 * fmt.least
+    assert np.all(radius < 1e-3 * value)
 
 
 def test_bessel_functions_are_tied_by_their_wronskians() -> None:

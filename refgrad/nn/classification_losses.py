@@ -13,6 +13,7 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError, DtypeError
+from refgrad.formula import Formula
 from refgrad.nn import loss_draws
 from refgrad.nn.arguments import alike, array_of, reduced, signs_of
 from refgrad.op import Traced, twin
@@ -157,6 +158,21 @@ def binary_cross_entropy(
     return reduced(_times(each, weight, "binary_cross_entropy"), reduction, "binary_cross_entropy")
 
 
+def _of_shifted_logits(
+    input: Array,
+    target: Array,
+    weight: Array | None = None,
+    reduction: str = "mean",
+    pos_weight: Array | None = None,
+) -> Array:
+    """The loss as log(1 + exp(x)) = x + log(1 + exp(-x)) gives it."""
+    who = "binary_cross_entropy_with_logits"
+    input, target = alike(input, target, who)
+    factor = 1 if pos_weight is None else 1 + _times(target, pos_weight - 1, who)
+    each = (1 - target) * input + factor * activation.softplus(-input)
+    return reduced(_times(each, weight, who), reduction, who)
+
+
 @twin(
     torch=lambda torch, x, target, weight, reduction, positive: (
         torch.nn.functional.binary_cross_entropy_with_logits(
@@ -165,6 +181,12 @@ def binary_cross_entropy(
     ),
     draw=loss_draws.logits,
     plain=("weight", "pos_weight"),
+    usual=(
+        Formula(
+            "(1 - t) x + log(1 + exp(-x)), which cancels for a target of 0 below 0",
+            function=_of_shifted_logits,
+        ),
+    ),
 )
 def binary_cross_entropy_with_logits(
     input: Array,

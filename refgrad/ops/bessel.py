@@ -38,6 +38,10 @@ def _envelope(x: Array, order: int) -> Array:
 # Kernels have quotients of two polynomials of degree 8 (Horner's rule, 32 roundings, and the quotient) in place of P and Q, and of the
 # series up to 5. Sine, cosine, a root and four products follow, or a logarithm.
 ROUNDINGS = 40.0
+_SQUARES = (
+    3.8317059702**2,
+    7.0155866698**2,
+)  # of the first two zeros of J_1 above 0 (Abramowitz and Stegun, table 9.5)
 
 
 def error_size(x: Array, y: Array, order: int, kind: str) -> Array:
@@ -63,15 +67,20 @@ def _carried(run: Evaluation, order: int, kind: str) -> Array | float:
 
 
 def _rule(kind: str, order: int | None = None, *, phase: bool = False) -> RoundingRule:
-    """``phase``: kernels form x - pi/4 by a subtraction, whose rounding turns the phase by up to u |x|."""
+    """``phase``: kernels form x - pi/4 by a subtraction, whose rounding turns the phase by up to u |x|.
+
+    Near 0 kernels of J_1 divide its first two zeros out and multiply by x^2 less their squares at the end. What is multiplied may be
+    subnormal where the value is not: its rounding is enlarged by the product of the squares, that of the next product by one of them.
+    """
 
     def rule(run: Evaluation) -> Array:
         fmt, x, n = run.fmt, run.xs[0], run.params["order"] if order is None else order
         carried = _carried(run, n, kind)
+        small = _SQUARES[0] * _SQUARES[1] + _SQUARES[1] if kind == "first" and n == 1 else 0.0
         turned = np.minimum(np.abs(x), 2 / fmt.u) if phase else 0.0
         roundings = ROUNDINGS + 2 * fmt.ulp("sin") + 2 * fmt.ulp("log") + 6 * n + turned
         size = np.where(np.isfinite(run.y), error_size(x, run.y, n, kind), np.abs(run.y))
-        return carried + fmt.u * roundings * (size + carried) + 4 * fmt.eta
+        return carried + fmt.u * roundings * (size + carried) + (4 + small) * fmt.eta
 
     return rule
 

@@ -14,6 +14,7 @@ from refgrad import bounds
 from refgrad.arrays import Array
 from refgrad.bounds.evaluation import Evaluation, RoundingRule
 from refgrad.domain import POSITIVE_LINE, Domain, Interval
+from refgrad.formula import Formula
 from refgrad.op import Op, register
 from refgrad.ops import incomplete_gamma_series as series
 from refgrad.ops.compensated import in_float64
@@ -84,8 +85,8 @@ def _value_rule(upper: bool) -> RoundingRule:
             steps = 80 + 4 * np.sqrt(np.maximum(np.where(np.isfinite(a), a, 1.0), 1.0))
         roundings = (4 * _terms(a, x) + steps) * size + 60 * np.abs(y)
         radius = carried + fmt.u_acc * roundings + fmt.u * np.abs(y) + 4 * fmt.eta
-        # Where the exponential is no normal number kernels return 0.
-        radius = radius + (fmt.least_normal if fmt.u == fmt.u_acc else 0.0)
+        # Where the exponential is no normal number kernels return 0. Half formats are computed in float32.
+        radius = radius + min(fmt.least_normal, _LEAST_OF_FLOAT32)
         return np.where(np.isfinite(y), radius, 0.0)
 
     return rule
@@ -110,9 +111,14 @@ def _density_rounding(run: Evaluation) -> Array:
 
 def _relative(a: Array, x: Array) -> Array:
     """(a - 1)/x - 1, the slope of the logarithm of the density; -1 at a = 1, for any x. At -0, too, x comes from above."""
-    return np.where(a == 1, 0.0, (a - 1) / np.abs(x)) - 1
+    return _of_the_power(a, x) - 1
 
 
+def _of_the_power(a: Array, x: Array) -> Array:
+    return np.where(a == 1, 0.0, (a - 1) / np.abs(x))
+
+
+_LEAST_OF_FLOAT32 = float(np.finfo(np.float32).smallest_normal)
 _PLACE = Domain((Interval(low=0.0, high=30.0), POSITIVE_LINE))
 
 density: Op = register(
@@ -120,12 +126,19 @@ density: Op = register(
     jvp={"x": lambda x_dot, a, x, y: x_dot * y * _relative(a, x)},
     vjp={"x": lambda y_bar, a, x, y: y_bar * (_relative(a, x) * y)},
     rounding=_exact_a(_density_rounding),
+    usual=(
+        Formula(
+            "the slopes of the power and of the exponential one by one, as derived from the exponential of a sum",
+            jvp={"x": lambda x_dot, a, x, y: x_dot * y * _of_the_power(a, x) - x_dot * y},
+            vjp={"x": lambda y_bar, a, x, y: y_bar * y * _of_the_power(a, x) - y_bar * y},
+        ),
+    ),
     domain=_PLACE,
     broadcasts=True,
+    elementwise=True,
     helper=True,
 )  # fmt: skip
 
-# No trait says of an elementwise op that it is differentiated in one operand alone.
 gammainc: Op = register(
     "gammainc", lambda a, x: _lower(a, x),
     jvp={"x": lambda x_dot, a, x: x_dot * density(a, x)},
@@ -133,6 +146,7 @@ gammainc: Op = register(
     rounding=_exact_a(_value_rule(upper=False)),
     domain=_PLACE,
     broadcasts=True,
+    elementwise=True,
     helper=True,
 )  # fmt: skip
 
@@ -143,5 +157,6 @@ gammaincc: Op = register(
     rounding=_exact_a(_value_rule(upper=True)),
     domain=_PLACE,
     broadcasts=True,
+    elementwise=True,
     helper=True,
 )  # fmt: skip

@@ -51,5 +51,6 @@ zeta: Op = register(
     rounding=_rounding,
     domain=Domain((Interval(low=1.1), POSITIVE_LINE)),
     broadcasts=True,
+    elementwise=True,
     helper=True,
 )  # fmt: skip

@@ -131,6 +131,7 @@ def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format)
         y, radius = quietly(_formed, op, params, fmt, given, radii)
     COUNT.rounded += radius is not None
     COUNT.choices += not op.branch_free
+    COUNT.across += not op.elementwise
     if y.dtype.kind == "b":
         return y if radius is None else Ball(y, radius, fmt)
     if y.dtype.kind == "c":
@@ -169,6 +170,11 @@ def rounded_operations() -> int:
 def choosing_operations() -> int:
     """How many operations on Balls so far may choose a branch, or one of several derivatives."""
     return COUNT.choices
+
+
+def operations_across() -> int:
+    """How many operations on Balls so far may take an element of the result from elements at other places."""
+    return COUNT.across
 
 
 def _without_promise(op: Op, y: Array, radius: Array | None, xs: Any, balls: Any, params: Params) -> Array:
@@ -341,6 +347,7 @@ __all__ = [
     "exact",
     "lift",
     "nearest",
+    "operations_across",
     "parts",
     "remembering",
     "representable",

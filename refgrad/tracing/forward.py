@@ -101,7 +101,7 @@ def pushed(
     ):
         return push(op, values, params, active, tangents, y)
     whole: Balls | None = None
-    before, once = COUNT.rounded, 0
+    before, across, once = COUNT.rounded, COUNT.across, 0
     for here in blocks:
         xs, xs_dot, value = (
             [ball_rows(x, here, y.shape) for x in given] for given in (values, tangents, (y,))
@@ -109,7 +109,7 @@ def pushed(
         start = COUNT.rounded
         whole = joined(whole, push(op, tuple(xs), params, active, xs_dot, value[0]), here, y.shape)
         once = once or COUNT.rounded - start
-    COUNT.rounded = before + once  # cutting is no operation of the program
+    COUNT.rounded, COUNT.across = before + once, across  # cutting is no operation of the program
     return None if whole is None else whole.ball()
 
 

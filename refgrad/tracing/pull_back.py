@@ -41,7 +41,7 @@ def _pulled_back(tape: Tape, seeds: Seeds, inputs: list[int]) -> list[Any]:
 
 def _in_blocks(part: list[Any], seeds: Seeds, inputs: list[int], blocks: Iterator[slice]) -> list[Any]:
     """As pull_back, some rows at a time: what lies between the outputs and the inputs takes no memory then."""
-    shape, before, once = seeds[0][1].shape, COUNT.rounded, 0
+    shape, before, across, once = seeds[0][1].shape, COUNT.rounded, COUNT.across, 0
     whole: list[Any] = [None] * len(inputs)
     for here in blocks:
         own = [(place, ball_rows(y_bar, here, shape)) for place, y_bar in seeds]
@@ -50,5 +50,6 @@ def _in_blocks(part: list[Any], seeds: Seeds, inputs: list[int], blocks: Iterato
         found = walk(entries, own, inputs)
         once = once or COUNT.rounded - start
         whole = [joined(x, bar, here, shape) for x, bar in zip(whole, found, strict=True)]
-    COUNT.rounded = before + once  # the program has these operations once, whatever the number of blocks
+    # the program has these operations once, whatever the number of blocks, and cutting is none of them
+    COUNT.rounded, COUNT.across = before + once, across
     return [None if x is None else x.ball() for x in whole]

@@ -40,11 +40,13 @@ ORDINARY_ARGUMENTS: dict[str, dict[str, Any]] = {
     "nn.lp_pool2d": {"input": X.reshape(1, 1, 2, 2), **POOLED},
     "nn.lp_pool3d": {"input": ROWS.reshape(1, 1, 2, 2, 2), **POOLED},
     "nn.nll_loss": {"input": ROWS, "target": np.array([0, 2]), "weight": None, "ignore_index": -100, "reduction": "mean"},
+    "nn.mse_loss": {"input": X, "target": Y, "reduction": "mean", "weight": None},
     "nn.normalize": {"input": ROWS, "p": 3.0, "dim": 1, "eps": 1e-12},
     "nn.poisson_nll_loss": {
         "input": X, "target": Y, "log_input": True, "full": False, "eps": 1e-8, "reduction": "mean",
     },
     "nn.prelu": {"input": X - 1, "weight": np.array([0.25])},
+    "nn.softplus": {"x": X, "threshold": 2.5, "beta": 1.5},
     **{
         f"special.{name}": {"input": np.array([0.5, 1.5, 2.5])}
         for name in (
@@ -71,5 +73,11 @@ ARGUMENTS_AT_THE_PLACE: dict[str, dict[str, Any]] = {
         "input": np.array([1.25, 0.5, 0.75, 1.0]), "dim": 0, "index": np.array([0, 2, 1, 0]), "src": np.array([1.25, 0.75, 0.5, 0.25]),
         "reduce": "amax", "include_self": False,
     },
+    "polar-of-nothing-modes": {"modulus": np.array([0.0, 1.5]), "angle": np.array([0.5, 0.75])},
+    "complex-power-second": {
+        "z": np.array([2.0, 0.75]), "z_imag": np.array([3.0, -0.5]), "exponent": np.array([0.0, 1.25]),
+        "exponent_imag": np.array([0.0, 0.5]),
+    },
+    "gammaincc-of-small-orders": {"input": np.array([2.0**-80, 0.5, 2.0]), "other": np.array([1.0625, 1.0, 2.5])},
     "cosine-similarity-below-eps": {"x1": ROWS / 8, "x2": OTHERS, "dim": 1, "eps": 1.0},
 }  # fmt: skip

@@ -20,14 +20,15 @@ def by_name(op):
 
 
 def drawn(op, seed):
-    """Operands from the op's domain, the op as a function of those that are real, and those."""
+    """Operands from the op's domain, the op as a function of the real ones that it has rules for, and those. A step has no rules."""
     rng = np.random.default_rng([seed, *op.name.encode()])
     operands, params = op.domain.sample(rng, len(op.signature.operands))
     operands = [np.asarray(x) for x in operands]
-    real = [k for k, x in enumerate(operands) if x.dtype.kind == "f"]
+    rules = op.signature.jvp if op.signature.differentiable else [True] * len(operands)
+    real = [k for k, x in enumerate(operands) if x.dtype.kind == "f" and rules[k]]
 
     def f(*xs):
-        full = list(operands)
+        full = [x.astype(xs[0].dtype) if x.dtype.kind == "f" else x for x in operands]
         for k, x in zip(real, xs, strict=True):
             full[k] = x
         return op(*full, **params)

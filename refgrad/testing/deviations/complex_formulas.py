@@ -19,6 +19,7 @@ from refgrad.testing.deviations.recorded_formula import (
     second_derivative,
 )
 from refgrad.tracing.ball import Ball, parts
+from refgrad.tracing.cotangents import unbroadcast
 from refgrad.transforms import vjp
 
 
@@ -57,6 +58,49 @@ def _polar_by_its_sign(inputs: Inputs) -> Outcomes:
         y, unit = _polar(*inputs.xs)
         found[TANGENT] = [_parted(inputs.xs_dot[0] * unit + inputs.xs_dot[1] * (y * 1j))]
     return found
+
+
+def _polar_in_reverse_mode(inputs: Inputs) -> Outcomes:
+    """polar: the gradients by that quotient, and the right tangent."""
+    if inputs.second:
+        return {}
+    found = _polar_by_its_sign(inputs)
+    if all(t is not None for t in inputs.xs_dot):
+        (modulus, angle), (along, turned) = inputs.xs, inputs.xs_dot
+        cos, sin = np.cos(angle), np.sin(angle)
+        parted = [along * cos - turned * (modulus * sin), along * sin + turned * (modulus * cos)]
+        found[TANGENT] = [np.stack(parted, -1)]
+    return found
+
+
+# --- power ----------------------------------------------------------------------------------------------------------------
+
+
+def _power_with_its_mask_held(inputs: Inputs) -> Outcomes:
+    """power: second derivatives of gradients that are masked by the exponent, the mask held, as those of real numbers (power_formulas.py).
+
+    The gradient in the base is 0 where the exponent is 0, and there its derivative in the exponent, 1/z, is lost.
+    """
+    if (
+        not inputs.second
+        or inputs.y_bar is None
+        or len(inputs.xs) != 4
+        or any(t is None for t in inputs.xs_dot)
+    ):
+        return {}
+    bases, exponents = _complex(inputs.xs[:2]), _complex(inputs.xs[2:])
+    known = bases != 0
+
+    def gradient(y_bar: Any, *xs: Any) -> tuple[Any, ...]:
+        z, w = _joined(xs)
+        z = np.where(known, z, 1.0)
+        given = from_parts(y_bar[..., 0], y_bar[..., 1])
+        in_base = np.where(exponents == 0, 0.0, given * np.conj(w * np.power(z, w - 1)))
+        in_exponent = given * np.conj(np.power(z, w) * np.log(z))
+        each = (in_base.real, in_base.imag, in_exponent.real, in_exponent.imag)
+        return tuple([unbroadcast(x_bar, np.shape(x)) for x_bar, x in zip(each, xs, strict=True)])
+
+    return second_derivative(gradient, inputs)
 
 
 # --- factors that are taken for constants -----------------------------------------------------------------------------------
@@ -118,6 +162,8 @@ def _widened(x_bar: Any, noise: PlainArray, inputs: Inputs) -> Ball:
 
 COMPLEX_FORMULAS: dict[str, Formula] = {
     "polar by the sign of its value": _polar_by_its_sign,
+    "polar by the sign of its value in reverse mode": _polar_in_reverse_mode,
+    "power of complex numbers with its mask held": _power_with_its_mask_held,
     "solve of complex matrices with factors held": _factors_held(_solve_tangent),
     "det of complex matrices with factors held": _factors_held(_det_tangent, _noise),
 }

@@ -23,7 +23,14 @@ from refgrad.modes import (
 )
 from refgrad.testing.deviations.element_setting import Setting, Site
 from refgrad.testing.deviations.operand_conditions import PLACES
-from refgrad.testing.deviations.recorded_formula import TANGENT, Inputs, Outcomes, within
+from refgrad.testing.deviations.recorded_formula import (
+    OTHER_MODES,
+    PAIRING,
+    TANGENT,
+    Inputs,
+    Outcomes,
+    within,
+)
 from refgrad.testing.deviations.result_conditions import RESULT_PLACES
 from refgrad.testing.deviations.wrong_formulas import FORMULAS
 from refgrad.testing.judging.verdict import Element, Verdict
@@ -125,6 +132,9 @@ class Narrowing:
             (self.formula, site.k, second),
             lambda: FORMULAS[self.formula](_inputs(site, setting, fmt, second=second)),
         )
+        others = given.get(OTHER_MODES if e.element else PAIRING) if mode == AGREEMENT else None
+        if others is not None:
+            return any(within(e.got, ball, e.element, reference_slack(fmt)) for ball in others)
         if mode == AGREEMENT:
             apart, reach = _apart(given, e, site, setting)
             return abs(e.got - e.expected - apart) <= reach

@@ -118,7 +118,22 @@ def _weight_by_memory(inputs: Inputs) -> Outcomes:
     def layer(x: Any) -> Any:
         return nn.batch_norm(**{**inputs.params, **given, "weight": read, "input": x})
 
-    return {0: [vjp(layer, given["input"])[1](inputs.y_bar)[0]]}
+    found: Outcomes = {0: [vjp(layer, given["input"])[1](inputs.y_bar)[0]]}
+    active = [k for k, t in enumerate(inputs.xs_dot) if t is not None]  # statistics that are given have none
+    if inputs.second or not active:
+        return found
+
+    def right(*xs: Any) -> Any:
+        given = dict(zip(names, inputs.xs, strict=True)) | dict(
+            zip([names[k] for k in active], xs, strict=True)
+        )
+        return nn.batch_norm(**{**inputs.params, **given})
+
+    # the gradients of weight and bias, and forward mode, are right
+    xs, xs_dot = ([some[k] for k in active] for some in (inputs.xs, inputs.xs_dot))
+    x_bars = vjp(right, *xs)[1](inputs.y_bar)
+    found |= {k: [x_bar] for k, x_bar in zip(active, x_bars, strict=True) if k}
+    return {**found, TANGENT: [jvp(right, tuple(xs), tuple(xs_dot))[1]]}
 
 
 def _terms_that_cancel(inputs: Inputs) -> Outcomes:

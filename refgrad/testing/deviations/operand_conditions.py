@@ -7,12 +7,13 @@ import math
 import numpy as np
 
 from refgrad.arrays import Array
-from refgrad.bounds.formats import Format
+from refgrad.bounds.formats import FORMATS, Format
 from refgrad.op import Params
 from refgrad.testing.deviations.condition import Operands, Place
 from refgrad.testing.deviations.matrix_conditions import MATRIX_PLACES
 from refgrad.testing.deviations.result_conditions import RESULT_PLACES
 from refgrad.testing.deviations.row_conditions import ROW_PLACES
+from refgrad.tracing.ball import nearest
 
 
 def _ties(xs: Operands, _params: Params, _fmt: Format) -> Array:
@@ -45,9 +46,11 @@ def _taken_as_zero(xs: Operands, _params: Params, fmt: Format) -> Array:
     return np.abs(np.broadcast_arrays(*xs)[0]) <= np.nextafter(fmt.zeroed, 0.0)
 
 
-def _at_threshold(xs: Operands, params: Params, _fmt: Format) -> Array:
-    """softplus: the operand is the threshold, where the function jumps to the identity."""
-    return np.equal(xs[0], np.nan if params["threshold"] is None else params["threshold"])
+def _at_threshold(xs: Operands, params: Params, fmt: Format) -> Array:
+    """softplus: beta x is the threshold, where the function jumps to the identity. In half formats the product is one of float32."""
+    wider = fmt if fmt.u <= FORMATS["float32"].u else FORMATS["float32"]
+    scaled = nearest(params.get("beta", 1.0) * np.asarray(xs[0], float), wider)
+    return np.equal(scaled, np.nan if params["threshold"] is None else params["threshold"])
 
 
 def _squares_leave_the_range(xs: Operands, _params: Params, fmt: Format) -> Array:
@@ -122,11 +125,6 @@ def _infinite(xs: Operands, _params: Params, _fmt: Format) -> Array:
     return np.asarray(any(np.isinf(x).any() for x in xs))
 
 
-def _no_modulus(xs: Operands, _params: Params, fmt: Format) -> Array:
-    """polar: the modulus is 0 or no normal number, so that the value has lost digits."""
-    return np.abs(xs[0]) < fmt.least_normal
-
-
 def _complex_zero_base(xs: Operands, _params: Params, _fmt: Format) -> Array:
     """complex.power: the base is zero."""
     return np.equal(xs[0], 0) & np.equal(xs[1], 0)
@@ -137,8 +135,9 @@ def _complex_zero_exponent(xs: Operands, _params: Params, _fmt: Format) -> Array
     return np.equal(xs[2], 0) & np.equal(xs[3], 0) if len(xs) == 4 else np.zeros(np.shape(xs[0]), bool)
 
 
-def _complex_zero_base_or_exponent(xs: Operands, params: Params, fmt: Format) -> Array:
-    return np.logical_or(_complex_zero_base(xs, params, fmt), _complex_zero_exponent(xs, params, fmt))
+def _complex_zero_exponent_of_a_base(xs: Operands, params: Params, fmt: Format) -> Array:
+    somewhere = np.logical_not(_complex_zero_base(xs, params, fmt))
+    return np.logical_and(somewhere, _complex_zero_exponent(xs, params, fmt))
 
 
 def _complex_zero_base_and_exponent(xs: Operands, params: Params, fmt: Format) -> Array:
@@ -261,9 +260,8 @@ PLACES: dict[str, Place] = {
     "squares leave the range": _squares_leave_the_range,
     "the square of the divisor leaves the range": _square_of_divisor_leaves_the_range,
     "at the threshold": _at_threshold,
-    "no modulus": _no_modulus,
     "complex zero base": _complex_zero_base,
-    "complex zero base or exponent": _complex_zero_base_or_exponent,
+    "complex zero exponent of a base that is not zero": _complex_zero_exponent_of_a_base,
     "complex zero base and exponent": _complex_zero_base_and_exponent,
     "a zero among the inputs": _zero_input,
     "first operand one and second zero": _exponential_at_zero,

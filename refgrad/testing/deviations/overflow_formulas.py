@@ -72,6 +72,26 @@ def _products_before_norm(inputs: Inputs) -> Outcomes:
     return {TANGENT: [_overflowing(total, inputs, np.shape(total))]}
 
 
+def _quotient_divided_twice(inputs: Inputs) -> Outcomes:
+    """normalize with p > 2: the cotangent of the norm n is divided by n^(p - 1) twice before anything else is multiplied.
+
+    The cotangent is the sum of y_bar x by n^2, so that the quotient is that sum by n^(2 p). In forward mode the tangent stands in the place
+    of y_bar. Each of the 2 p powers of the norm has its rounding.
+    """
+    y_bar, x_dot, params = inputs.y_bar, inputs.xs_dot[0], inputs.params
+    if not inputs.second or y_bar is None or x_dot is None or params["p"] <= 2:
+        return {}
+    x, p, over = _plain(inputs.xs[0]), params["p"], {"axis": params["dim"], "keepdims": True}
+    given = [_plain(a) for a in (y_bar, x_dot)]
+    along = np.maximum(*[np.abs(np.sum(a * x, **over)) for a in given])
+    others = np.maximum(1.0, np.maximum(*[np.max(np.abs(a), **over, initial=0.0) for a in given]))
+    with np.errstate(all="ignore"):
+        quotient = along * others / np.linalg.norm(x, p, **over) ** (2 * p)
+    return {
+        0: [_overflowing(quotient * (1 + 2 * p * x.shape[params["dim"]] * inputs.fmt.u), inputs, x.shape)]
+    }
+
+
 def _square_before_factors(inputs: Inputs) -> Outcomes:
     """xlog1py: the second derivative divides by the square of 1 + y before all factors are multiplied, which may be below 1."""
     if not inputs.second or inputs.y_bar is None or any(t is None for t in inputs.xs_dot):
@@ -132,6 +152,7 @@ OVERFLOW_FORMULAS: dict[str, Formula] = {
     "a quotient by the operand that overflows": _quotient_by_operand,
     "std by a quotient that overflows": _quotient_by_deviation,
     "norm by products that overflow": _products_before_norm,
+    "normalize by a quotient divided twice": _quotient_divided_twice,
     "xlog1py by a quotient that overflows": _square_before_factors,
     "the logarithm of a cotangent of zero": _logarithm_of_zero_cotangent,
 }

@@ -1,6 +1,7 @@
 """Formulas of recorded disagreements: what one is given, what it gives, and whether a wrong number is its result.
 
-A formula gives the value and its tangent (by these names) or the gradients of operands (by their position).
+A formula gives the value and its tangent (by these names) or the gradients of operands (by their position). Where modes disagree it may
+say what the other modes have in the place of plain reverse mode: the gradient of its only operand, and the pairing of forward mode.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from refgrad.op import Params
 from refgrad.tracing.ball import parts
 from refgrad.transforms import jvp, vjp
 
-VALUE, TANGENT = "value", "tangent"
+VALUE, TANGENT, OTHER_MODES, PAIRING = "value", "tangent", "other modes", "pairing"
 Outcomes = dict[int | str, list[Any]]  # the framework computes one of these Balls
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
@@ -16,14 +15,6 @@ from refgrad.testing.deviations.condition import Operands, Place
 def _weight_for_single_elements(xs: Operands, params: Params, _fmt: Format) -> Array:
     """batch_norm: a weight, and one element for each channel of a sample."""
     return np.asarray("weight" not in params and math.prod(np.shape(xs[0])[2:]) == 1)
-
-
-def _power_of_a_norm_overflows(xs: Operands, params: Params, fmt: Format) -> Array:
-    """normalize with p > 2: |y_bar| |x| norm^(-2p) leaves the range for a cotangent of 16, where |x| is the norm."""
-    x, p = np.asarray(xs[0], float), params["p"]
-    norm = np.broadcast_to(np.linalg.norm(x, p, axis=params["dim"], keepdims=True), x.shape)
-    small = norm < (16 / fmt.max) ** (1 / (2 * p - 1))
-    return (norm > 0) & small & (p > 2)
 
 
 def _norm_below_eps(xs: Operands, params: Params, fmt: Format) -> Array:
@@ -42,36 +33,6 @@ def _columns_beside_larger_ones(xs: Operands, params: Params, fmt: Format) -> Ar
     finite = x[np.isfinite(x)]
     wide = finite.size > 0 and np.ptp(finite) > np.log(fmt.max)
     return np.asarray(inner > 8 and wide)
-
-
-def _small_variance(axes: Callable[[Array, Params], Array]) -> Place:
-    def place(xs: Operands, params: Params, fmt: Format) -> Array:
-        """A normalization: the third power of the reciprocal of some standard deviation overflows, or 8 times it."""
-        with np.errstate(all="ignore"):
-            variance = np.var(axes(np.asarray(xs[0], float), params), axis=-1)
-            return np.asarray(np.any(~((variance + params["eps"]) ** -1.5 * 8 < fmt.max)))
-
-    return place
-
-
-def _rows(x: Array, params: Params) -> Array:
-    """The rows of layer_norm, one after the other."""
-    return np.reshape(x, (-1, math.prod(params["normalized_shape"])))
-
-
-def _groups(x: Array, params: Params) -> Array:
-    """The groups of group_norm in a sample."""
-    return np.reshape(x, (x.shape[0], params["num_groups"], -1))
-
-
-def _channels(x: Array, _params: Params) -> Array:
-    """The channels of batch_norm."""
-    return np.reshape(np.swapaxes(x, 0, 1), (x.shape[1], -1))
-
-
-def _samples_and_channels(x: Array, _params: Params) -> Array:
-    """The channels of each sample of instance_norm."""
-    return np.reshape(x, (*x.shape[:2], -1))
 
 
 def _row_of_equal_numbers(xs: Operands, params: Params, _fmt: Format) -> Array:
@@ -113,13 +74,8 @@ def _share_below_the_range(xs: Operands, params: Params, fmt: Format) -> Array:
 
 ROW_PLACES: dict[str, Place] = {
     "weight for single elements": _weight_for_single_elements,
-    "a power of a norm overflows": _power_of_a_norm_overflows,
     "a norm below eps": _norm_below_eps,
     "columns beside larger ones": _columns_beside_larger_ones,
-    "a row of small variance": _small_variance(_rows),
-    "a group of small variance": _small_variance(_groups),
-    "a channel of small variance": _small_variance(_channels),
-    "a channel of small variance in a sample": _small_variance(_samples_and_channels),
     "a row of equal numbers": _row_of_equal_numbers,
     "a row of zeros": _row_of_zeros,
     "a small running sum": _small_running_sum,

@@ -22,6 +22,7 @@ from refgrad.testing.deviations.loss_formulas import LOSS_FORMULAS
 from refgrad.testing.deviations.mlx_formulas import MLX_FORMULAS
 from refgrad.testing.deviations.mxnet_formulas import MXNET_FORMULAS
 from refgrad.testing.deviations.normalization_formulas import NORMALIZATION_FORMULAS
+from refgrad.testing.deviations.normalization_overflow import NORMALIZATION_OVERFLOW
 from refgrad.testing.deviations.overflow_formulas import OVERFLOW_FORMULAS
 from refgrad.testing.deviations.paddle_formulas import PADDLE_FORMULAS
 from refgrad.testing.deviations.plane_formulas import PLANE_FORMULAS
@@ -36,6 +37,7 @@ from refgrad.testing.deviations.recorded_formula import (
     slope,
 )
 from refgrad.testing.deviations.running_formulas import RUNNING_FORMULAS
+from refgrad.testing.deviations.singular_det_formulas import SINGULAR_DET_FORMULAS
 from refgrad.testing.deviations.special_formulas import SPECIAL_FORMULAS
 from refgrad.testing.deviations.tensorflow_formulas import TENSORFLOW_FORMULAS
 from refgrad.tracing.ball import Ball, parts
@@ -299,10 +301,12 @@ def _number_in_double(inputs: Inputs) -> Outcomes:
 
 
 def _products_of_tangents(inputs: Inputs) -> Outcomes:
-    """mean_squared_error: the tangents of both operands, each times the difference, and then their difference."""
-    prediction_dot, target_dot = inputs.xs_dot
-    if inputs.second or prediction_dot is None or target_dot is None:
+    """mean_squared_error, mse_loss: the tangents of both operands, each times the difference, and then their difference."""
+    if (
+        inputs.second or len(inputs.xs_dot) != 2 or any(t is None for t in inputs.xs_dot)
+    ):  # another formula with a weight
         return {}
+    prediction_dot, target_dot = inputs.xs_dot
     twice = 2 * (inputs.xs[0] - inputs.xs[1])
     apart = twice * prediction_dot - twice * target_dot
     reduction = inputs.params["reduction"]
@@ -346,11 +350,13 @@ FORMULAS: dict[str, Formula] = {
     **MLX_FORMULAS,
     **MXNET_FORMULAS,
     **NORMALIZATION_FORMULAS,
+    **NORMALIZATION_OVERFLOW,
     **OVERFLOW_FORMULAS,
     **PADDLE_FORMULAS,
     **PLANE_FORMULAS,
     **POWER_FORMULAS,
     **RUNNING_FORMULAS,
+    **SINGULAR_DET_FORMULAS,
     **SPECIAL_FORMULAS,
     **TENSORFLOW_FORMULAS,
 }

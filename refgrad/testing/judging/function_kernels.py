@@ -11,17 +11,21 @@ from refgrad.bounds.formats import Format
 from refgrad.bounds.signs import unknown_signs_undefined
 from refgrad.node import Node
 from refgrad.testing.judging.imprecision import Hidden
-from refgrad.tracing.ball import Ball, parts, rounded_operations
+from refgrad.tracing.ball import Ball, operations_across, parts, rounded_operations
 
 
 def hidden_formula(node: Node, operands: Sequence[Any], fmt: Format) -> Hidden:
-    """What is known about the formula: it rounds as often as the reference for value and gradient together, or less often."""
+    """What is known about the formula: it rounds as often as the reference for value and gradient together, or less often.
+
+    Where all ops of the reference are elementwise, its elements are computed alone.
+    """
     # Balls that remember results count no operation again, so these forget.
     forgetful = [Ball(*parts(x), fmt) if isinstance(x, Ball) else x for x in operands]
-    before = rounded_operations()
+    before, across = rounded_operations(), operations_across()
     y = node.applied(forgetful)
     node.contributions(forgetful, y, y)
-    return Hidden(fmt.u * (rounded_operations() - before), finite=False)
+    alone = operations_across() == across
+    return Hidden(fmt.u * (rounded_operations() - before), finite=False, alone=alone)
 
 
 def undecided_where_lost(y: Ball, again: Callable[[], Ball]) -> Ball:

@@ -32,6 +32,9 @@ cotangents changed by at most one rounding. (Such a formula is backward stable; 
 the rounded value of an elementwise function, as y(1 - y) for the slope of a sigmoid. As for a named formula, the number needs a correct
 bit, or is 0.
 
+A function all of whose ops are elementwise, such as a Bessel function, computes each element by itself (``alone``). No intermediate
+result belongs to another element, so the largest element says nothing about them, and the scale is the element itself.
+
 Node-by-node judgement does not use the scale for ops. There every op is known, and its record can name its formulas. With the scale some
 structural errors in small elements (a forgotten term of a softmax in bfloat16) would count as imprecise. It uses the scale for a function
 (refgrad.op.function): the framework computes it by one kernel, whose intermediate results are hidden.
@@ -63,12 +66,14 @@ class Hidden:
     typical   the typical relative bound of an ordinary gradient of the same array
     largest   the magnitude of the largest element of such a gradient, for cotangents of the same size
     finite    whether its results are numbers wherever those of the reference are in range: NaN and infinity are wrong there
+    alone     whether it computes each element of a result by itself: no intermediate result is of another element
     """
 
     loss: float = 0.0
     typical: float = math.inf
     largest: float = 0.0
     finite: bool = True
+    alone: bool = False
 
 
 def typical_and_largest(bound: PlainArray, size: PlainArray) -> tuple[float, float]:
@@ -92,6 +97,9 @@ def explained(
     error, bound, size   of each element: |got - expected|, the error bound, |expected|; arrays of one shape
     usual                ``typical_and_largest`` of the whole array, where the elements are a part of it
     """
+    if hidden.alone:
+        with quiet():
+            return (error > bound) & (error <= hidden.loss * size) & (2 * error < size)
     typical, largest = usual or typical_and_largest(bound, size)
     typical = min(typical, hidden.typical)
     loss = hidden.loss if hidden.loss < 0.5 else 0.0

@@ -34,6 +34,28 @@ def test_polar_has_no_gradient_in_a_modulus_of_zero() -> None:
     np.testing.assert_allclose(value(found[TANGENT][0]), [[0, 0], [np.cos(0.5), np.sin(0.5)]])
 
 
+def test_the_tangent_of_polar_is_right_where_its_gradient_is_lost() -> None:
+    given = asked(([0.0, 2.0], [0.5, 0.5]), [[1.0, 0.0], [1.0, 0.0]], ([1.0, 1.0], [0.5, 0.0]))
+    found = COMPLEX_FORMULAS["polar by the sign of its value in reverse mode"](given)
+    np.testing.assert_allclose(value(found[0][0]), [0.0, np.cos(0.5)])
+    np.testing.assert_allclose(value(found[TANGENT][0]), [[np.cos(0.5), np.sin(0.5)]] * 2)
+
+
+def test_the_mixed_derivative_of_a_power_is_lost_at_exponent_zero() -> None:
+    """z^w: the derivative of w z^(w - 1) in w is 1/z at w = 0, and that of z^w log z in z is 1/z. One of them is lost in each mode."""
+    z, dz, dw = 2.0 + 3.0j, 0.75 + 1.0j, -0.5 + 0.25j
+    xs, xs_dot = ([[z.real], [z.imag], [0.0], [0.0]], [[dz.real], [dz.imag], [dw.real], [dw.imag]])
+    formula = COMPLEX_FORMULAS["power of complex numbers with its mask held"]
+    found = formula(asked(xs, [[1.0, 0.0]], xs_dot, second=True))
+    forward, reverse = (
+        [complex(value(found[k][i])[0], value(found[k + 1][i])[0]) for k in (0, 2)] for i in (0, 1)
+    )
+    in_base, in_exponent = np.conj(dw / z), np.conj(dz / z + dw * np.log(z) ** 2)
+    np.testing.assert_allclose(forward, [0.0, in_exponent], atol=1e-15)
+    np.testing.assert_allclose(reverse, [in_base, in_exponent - np.conj(dz / z)], atol=1e-15)
+    assert formula(asked(xs, [[1.0, 0.0]], xs_dot)) == {}
+
+
 def test_factors_of_complex_matrices_are_held() -> None:
     """For one number z the solution b/z has the tangent -dz b/z^2. With the factors held its slope is b dz/z^3, half of the true one."""
     z, b, dz = 2.0 + 1.0j, 3.0, 0.5

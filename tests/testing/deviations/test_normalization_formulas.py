@@ -12,11 +12,13 @@ pytest.importorskip("torch")
 import torch
 
 import refgrad as rg
+from refgrad import nn
 from refgrad.bounds.formats import FORMATS
 from refgrad.nn import layer_norm
 from refgrad.testing.deviations.normalization_formulas import NORMALIZATION_FORMULAS
 from refgrad.testing.deviations.recorded_formula import TANGENT, Inputs
 from refgrad.tracing.ball import exact, parts
+from refgrad.transforms import jvp, vjp
 from tests.within import assert_within
 
 torch.set_num_threads(1)
@@ -101,6 +103,26 @@ def test_batch_norm_reads_the_memory_of_its_weight() -> None:
     [got] = torch.autograd.grad(y, x, y_bar)
     found = given("batch_norm by the memory of its weight", y_bar, params, x, memory[::2])
     assert assert_within(got.numpy(), found[0][0]) == 15
+
+
+def test_forward_mode_and_the_gradient_of_the_weight_are_those_of_the_weight() -> None:
+    x, weight, bias = np.array([[0.5, -1.0], [2.0, 0.25], [1.0, 1.5]]), np.array([2.0, 3.0]), np.zeros(2)
+    fmt, params = (
+        FORMATS["float64"],
+        {"running_mean": None, "running_var": None, "training": True, "momentum": 0.1, "eps": 1e-5},
+    )
+    given = [exact(a, fmt) for a in (x, weight, bias)]
+    y_bar = exact(np.array([[1.0, 0.0], [0.5, -0.25], [0.0, 2.0]]), fmt)
+    inputs = Inputs(False, tuple(given), params, y_bar, tuple(given), fmt)
+    found = NORMALIZATION_FORMULAS["batch_norm by the memory of its weight"](inputs)
+
+    def layer(*xs: Any) -> Any:
+        return nn.batch_norm(xs[0], weight=xs[1], bias=xs[2], **params)
+
+    due, tangent = vjp(layer, *given)[1](y_bar), jvp(layer, tuple(given), tuple(given))[1]
+    for ball, right in ((found[1][0], due[1]), (found[2][0], due[2]), (found["tangent"][0], tangent)):
+        assert np.array_equal(parts(ball)[0], parts(right)[0])
+    assert not np.array_equal(parts(found[0][0])[0], parts(due[0])[0])
 
 
 def test_a_shift_leaves_more_than_a_small_bias() -> None:

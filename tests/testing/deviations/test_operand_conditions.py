@@ -63,13 +63,12 @@ MEANT = {
     "a singular matrix in the stack": (([SINGULAR, REGULAR],), {}, True),
     "singular matrix": (([SINGULAR, REGULAR, EQUAL],), {}, [True, False, False]),
     "equal singular values": (([SINGULAR, REGULAR, EQUAL],), {}, [False, False, True]),
-    "no modulus": (([0.0, 1.0, 1e-40],), {}, [True, False, True]),
     "complex zero base": (
         ([0.0, -0.0, 1.0, 0.0], [0.0, -0.0, 0.0, 1.0]),
         {"exponent": 2.0},
         [True, True, False, False],
     ),
-    "complex zero base or exponent": (POWERS, {}, [True, True, True, False, False]),
+    "complex zero exponent of a base that is not zero": (POWERS, {}, [False, False, True, False, False]),
     "complex zero base and exponent": (POWERS, {}, [True, False, False, False, False]),
     "a small running sum": (([[-40.0, 0.0], [0.0, 0.0]],), {"axis": -1}, [[True, True], [False, False]]),
     "an infinite operand": (([np.inf, 1.0],), {}, True),
@@ -81,11 +80,6 @@ MEANT = {
     ),
     "weight for single elements": (([[[1.0], [2.0]]], [1.0, 1.0]), {}, True),
     "a zero among the inputs": (([1.0, -0.0], [2.0]), {}, True),
-    "a power of a norm overflows": (
-        ([[0.1, 0.01], [0.5, 0.0], [0.0, 0.0]],),
-        {"dim": 1, "p": 20.0},
-        [[True, True], [False] * 2, [False] * 2],
-    ),
     "a norm below eps": (([[0.5, 0.0], [3.0, 4.0]], [[3.0, 4.0]]), {"dim": 1, "eps": 1.0}, True),
     "a row of equal numbers": (([[1.0, 1.0], [1.0, 2.0]],), {"axis": 1}, True),
     "a row of zeros": (([[0.0, -0.0], [1.0, 2.0]],), {"axis": 1}, True),
@@ -121,14 +115,6 @@ MEANT = {
         [True, False, False],
     ),
     "columns beside larger ones": (([[0.0] * 8 + [100.0]],), {"axis": 0}, True),
-    "a row of small variance": (
-        ([[1.0, 1.0], [1.0, 2.0]],),
-        {"normalized_shape": (2,), "eps": 0.0},
-        True,
-    ),
-    "a group of small variance": (([[1.0, 2.0, 3.0, 3.0]],), {"num_groups": 2, "eps": 1e-26}, True),
-    "a channel of small variance": (([[1.0, 2.0], [1.0, 3.0]],), {"eps": 1e-26}, True),
-    "a channel of small variance in a sample": (([[[1.0, 2.0], [3.0, 3.0]]],), {"eps": 1e-26}, True),
     "a share of softmax below the range": (
         ([[0.0, -87.0], [0.0, -86.9]],),
         {"axis": -1},
@@ -165,13 +151,6 @@ NOT_MEANT = {  # of conditions on the operands as a whole
         (([[0.0] * 7 + [100.0]],), {"axis": 0}),
         (([[0.0] * 8 + [80.0]],), {"axis": 0}),
     ],
-    "a row of small variance": [
-        (([[1.0, 1.0]],), {"normalized_shape": (2,), "eps": 1e-24}),
-        (([[1.0, 2.0]],), {"normalized_shape": (2,), "eps": 0.0}),
-    ],
-    "a group of small variance": [(([[1.0, 2.0, 3.0, 3.0]],), {"num_groups": 1, "eps": 1e-26})],
-    "a channel of small variance": [(([[1.0, 1.0], [2.0, 2.0]],), {"eps": 1e-26})],
-    "a channel of small variance in a sample": [(([[[1.0, 2.0], [3.0, 4.0]]],), {"eps": 1e-26})],
 }  # fmt: skip
 
 

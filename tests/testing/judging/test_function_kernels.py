@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from refgrad.bounds.formats import FORMATS
 from refgrad.node import Node
 from refgrad.op import FUNCTIONS
+from refgrad.testing.judging.compare import compare
 from refgrad.testing.judging.function_kernels import hidden_formula, undecided_where_lost
 from refgrad.tracing.ball import Ball, exact, parts, remembering
 
@@ -46,3 +49,30 @@ def test_a_value_that_left_the_range_is_not_decided() -> None:
     assert radius.tolist() == [np.inf, np.inf, 0.0]
     ordinary = exact(np.ones(2), FMT)
     assert undecided_where_lost(ordinary, lambda: ordinary) is ordinary
+
+
+def test_elements_are_computed_alone_where_every_op_is_elementwise() -> None:
+    x, row = (exact(a, FMT) for a in (np.array([[0.3, 1.0, 2.0]]), np.ones((1, 3))))
+    for name, operands, params, alone in (
+        ("special.bessel_y1", [x], {}, True),
+        ("nn.selu", [x], {}, True),
+        ("nn.l1_loss", [x, row], {"reduction": "none"}, True),
+        ("nn.l1_loss", [x, row], {"reduction": "sum"}, False),
+        ("nn.rms_norm", [x], {"normalized_shape": (3,), "weight": None, "eps": 1e-5}, False),
+    ):
+        node = Node(op=FUNCTIONS[name], of=tuple(range(len(operands))), params=params)
+        assert hidden_formula(node, operands, FMT).alone is alone, (name, params)
+
+
+def test_a_doubled_number_beside_a_pole_is_wrong() -> None:
+    """Y_1 is -6e15 at 1e-16. The rounding of that number is larger than Y_1 elsewhere, and belongs to no other element."""
+    x = np.array([1e-16, 1.5, 3.0])
+    node = Node(op=FUNCTIONS["special.bessel_y1"], of=(0,), params={})
+    fmt = FORMATS["float64"]
+    expected = node.applied([exact(x, fmt)])
+    got = parts(expected)[0].astype(float)
+    got[1] *= 2
+    hidden = hidden_formula(node, [exact(x, fmt)], fmt)
+    found = compare(got, expected, fmt, hidden=hidden)
+    assert [e.element for e in found.wrong] == [(1,)]
+    assert not compare(got, expected, fmt, hidden=replace(hidden, alone=False)).wrong

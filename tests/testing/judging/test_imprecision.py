@@ -178,3 +178,12 @@ def test_what_is_off_by_half_of_the_largest_element_is_never_explained() -> None
     size, bound = np.ones(3), np.array([0.9, 0.9, 0.1])
     assert explained(np.array([0.0, 0.0, 0.4]), bound, size).tolist() == [False, False, True]
     assert not explained(np.array([0.0, 0.0, 0.6]), bound, size).any()
+
+
+def test_an_element_that_is_computed_alone_is_not_hidden_by_a_larger_one() -> None:
+    size = np.array([1e16, 0.4, 3.0])
+    bound = 4 * FMT.u * size
+    error = np.array([0.0, 0.4, 20 * FMT.u * 3.0])  # an element doubled, and one that lost digits
+    loss = 30 * FMT.u
+    assert explained(error, bound, size, Hidden(loss)).tolist() == [False, True, True]
+    assert explained(error, bound, size, Hidden(loss, alone=True)).tolist() == [False, False, True]
