@@ -13,6 +13,7 @@ import numpy as np
 from refgrad import bounds
 from refgrad.arrays import Array
 from refgrad.bounds.evaluation import Evaluation, RoundingRule
+from refgrad.bounds.formats import FORMATS
 from refgrad.domain import POSITIVE_LINE, Domain, Interval
 from refgrad.formula import Formula
 from refgrad.op import Op, register
@@ -85,8 +86,8 @@ def _value_rule(upper: bool) -> RoundingRule:
             steps = 80 + 4 * np.sqrt(np.maximum(np.where(np.isfinite(a), a, 1.0), 1.0))
         roundings = (4 * _terms(a, x) + steps) * size + 60 * np.abs(y)
         radius = carried + fmt.u_acc * roundings + fmt.u * np.abs(y) + 4 * fmt.eta
-        # Where the exponential is no normal number kernels return 0. Half formats are computed in float32.
-        radius = radius + min(fmt.least_normal, _LEAST_OF_FLOAT32)
+        # Where the exponential is no normal number of the format that kernels compute in, they return 0.
+        radius = radius + min(fmt.least_normal, FORMATS[fmt.accumulator].least_normal)
         return np.where(np.isfinite(y), radius, 0.0)
 
     return rule
@@ -118,7 +119,6 @@ def _of_the_power(a: Array, x: Array) -> Array:
     return np.where(a == 1, 0.0, (a - 1) / np.abs(x))
 
 
-_LEAST_OF_FLOAT32 = float(np.finfo(np.float32).smallest_normal)
 _PLACE = Domain((Interval(low=0.0, high=30.0), POSITIVE_LINE))
 
 density: Op = register(

@@ -19,7 +19,7 @@ def test_radius_contains_the_values_around(op, size):
         ball = f(*[Ball(x.astype(WIDE), e.astype(WIDE), FLOAT64) for x, e in zip(xs, es, strict=True)])
         value, radius = parts(ball)
         with np.errstate(all="ignore"):
-            y = f(*around(rng, xs, es))
+            y = f(*around(rng, xs, es, value.ndim))
         if y.dtype == bool:
             assert np.all((y == value) | radius.astype(bool)), seed
         else:
@@ -28,13 +28,12 @@ def test_radius_contains_the_values_around(op, size):
             assert np.all(within), (seed, y[~within], value, radius)
 
 
-def around(rng, xs, es):
-    """Points within the radii: combinations of corners, and others inside, along an axis before all others."""
+def around(rng, xs, es, deep):
+    """Points within the radii: combinations of corners, and others inside, along an axis before the ``deep`` axes of the value."""
     sides = [
         [rng.uniform(-1, 1, x.shape) if kind > 3 else (-1) ** (kind >> k) for k, x in enumerate(xs)]
         for kind in range(12)
     ]
-    deep = max(x.ndim for x in xs)
     for x, e, at in zip(xs, es, zip(*sides, strict=True), strict=True):
         points = np.array([x.astype(WIDE) + e * s for s in at])
         yield points.reshape(len(sides), *[1] * (deep - x.ndim), *x.shape)

@@ -47,9 +47,8 @@ def _taken_as_zero(xs: Operands, _params: Params, fmt: Format) -> Array:
 
 
 def _at_threshold(xs: Operands, params: Params, fmt: Format) -> Array:
-    """softplus: beta x is the threshold, where the function jumps to the identity. In half formats the product is one of float32."""
-    wider = fmt if fmt.u <= FORMATS["float32"].u else FORMATS["float32"]
-    scaled = nearest(params.get("beta", 1.0) * np.asarray(xs[0], float), wider)
+    """softplus: beta x is the threshold, where the function jumps to the identity. The product is one of the format of kernels."""
+    scaled = nearest(params.get("beta", 1.0) * np.asarray(xs[0], float), FORMATS[fmt.accumulator])
     return np.equal(scaled, np.nan if params["threshold"] is None else params["threshold"])
 
 

@@ -7,17 +7,18 @@ of two, and the cotangent of a value is the sum of what its users send.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from refgrad.bounds.formats import Format
+from refgrad.op import Op
 from refgrad.ops.arithmetic import fan_in
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.sweep import Sweep
-
-_SIGNS = {"add": (1, 1), "subtract": (1, -1)}  # of the operands; of fan_in all are 1
+from refgrad.transforms import jvp
 
 
 class AnyOrder(Sweep):
@@ -72,7 +73,7 @@ class AnyOrder(Sweep):
     def _signs(self, k: int) -> tuple[int, ...] | None:
         """The signs of the operands of a sum; None for another op."""
         node = self.graph.nodes[k]
-        return (1,) * len(node.of) if str(node) == fan_in.name else _SIGNS.get(str(node))
+        return None if node.params or not isinstance(node.op, Op) else _slopes(node.op, len(node.of))
 
     def _sum(
         self, terms: dict[int, list[Any]], k: int, y: Any, parts: Iterable[tuple[int, list[Any]]]
@@ -81,3 +82,12 @@ class AnyOrder(Sweep):
         found = [t if sign == 1 else -t for sign, given in parts for t in given]
         terms[k] = found
         return fan_in(*[np.broadcast_to(t, y.shape) for t in found]) if len(found) > 2 else y
+
+
+@functools.cache
+def _slopes(op: Op, operands: int) -> tuple[int, ...] | None:
+    """The derivatives of an op whose derivatives are 1 or -1 at every point, by its rules; None for another op."""
+    if not (op.elementwise and op.branch_free and op.unit_slopes):
+        return None
+    ones, units = [np.float64(1.0)] * operands, np.eye(operands)
+    return tuple([int(jvp(op, tuple(ones), tuple(unit))[1]) for unit in units])
