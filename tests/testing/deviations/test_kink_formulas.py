@@ -255,10 +255,9 @@ def test_a_tie_of_logaddexp_gives_the_first_operand_all_and_other_points_their_s
         value = parts(found[k][0])[0]
         assert value[0] == whole
         assert np.all(np.isnan(value[3:]))
-        np.testing.assert_allclose(np.asarray(value[1:3], float), right[k], rtol=1e-13)
+        assert_within(right[k], found[k][0][1:3])
     moved = rg.jvp(SHARES[name], (x[1:3], y[1:3]), (x_dot[1:3], y_dot[1:3]))[1]
-    value = np.asarray(parts(found[TANGENT][0])[0], float)
-    np.testing.assert_allclose(value, [0.5, *moved, 1.25, 2.5], rtol=1e-13)
+    assert_within(np.array([0.5, *moved, 1.25, 2.5]), found[TANGENT][0])
     assert not within(1.0, found[0][0], (0,), 1.0)  # half of it
 
 
