@@ -5,15 +5,19 @@ A formula here tells in which elements that happens: NaN stands for any number t
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any
 
 import numpy as np
 
+from refgrad import nn
 from refgrad.arrays import Array
 from refgrad.ops.reduction import expanded
 from refgrad.testing.deviations.recorded_formula import TANGENT, Formula, Inputs, Outcomes
 from refgrad.testing.deviations.running_formulas import ADDED
 from refgrad.tracing.ball import parts
+from refgrad.transforms import vjp
 
 
 def _infinite_direction_times_mask(inputs: Inputs) -> Outcomes:
@@ -92,6 +96,26 @@ def _quotient_divided_twice(inputs: Inputs) -> Outcomes:
     }
 
 
+def _powers_before_quotient(axes: int, inputs: Inputs) -> Outcomes:
+    """lp_pool: the tangent of the sum of powers t over a window is multiplied by the cotangent before t^(1/p - 2) makes it small again.
+
+    Source: y = t^(1/p) has the second derivative (1/p)(1/p - 1) t^(1/p - 2), and t the tangent sum of p x^(p - 1) x_dot.
+    """
+    y_bar, x_dot, params = inputs.y_bar, inputs.xs_dot[0], inputs.params
+    if not inputs.second or y_bar is None or x_dot is None or params["norm_type"] == 1:
+        return {}
+    x, p, size = _plain(inputs.xs[0]), params["norm_type"], params["kernel_size"]
+    count = math.prod(size) if isinstance(size, tuple) else size**axes
+
+    def summed(x: Any) -> Any:
+        return count * getattr(nn, f"avg_pool{axes}d")(x, size, params["stride"], 0, params["ceil_mode"])
+
+    with np.errstate(all="ignore"):
+        total, pullback = vjp(summed, p * np.abs(x) ** (p - 1) * np.abs(_plain(x_dot)))
+    (windows,) = pullback(_overflowing(total * np.maximum(1.0, np.abs(_plain(y_bar))), inputs, total.shape))
+    return {0: [windows]}
+
+
 def _square_before_factors(inputs: Inputs) -> Outcomes:
     """xlog1py: the second derivative divides by the square of 1 + y before all factors are multiplied, which may be below 1."""
     if not inputs.second or inputs.y_bar is None or any(t is None for t in inputs.xs_dot):
@@ -153,6 +177,7 @@ OVERFLOW_FORMULAS: dict[str, Formula] = {
     "std by a quotient that overflows": _quotient_by_deviation,
     "norm by products that overflow": _products_before_norm,
     "normalize by a quotient divided twice": _quotient_divided_twice,
+    **{f"lp_pool{k}d by powers that overflow": functools.partial(_powers_before_quotient, k) for k in (1, 2, 3)},
     "xlog1py by a quotient that overflows": _square_before_factors,
     "the logarithm of a cotangent of zero": _logarithm_of_zero_cotangent,
 }
