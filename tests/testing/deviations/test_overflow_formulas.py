@@ -16,6 +16,7 @@ from refgrad.tracing.ball import exact
 FMT = FORMATS["float16"]
 OVER = {"axis": -1, "keepdims": False}
 STD = {**OVER, "ddof": 0, "where": True}
+FOURTH = {"norm_type": 4.0, "kernel_size": 2, "stride": None, "ceil_mode": False}
 CASES: dict[str, tuple[list[Any], dict[str, Any], Any, list[Any], int | str, list[Any]]] = {
     # operands, parameters, cotangent, tangents, which result, where it is explained
     "a quotient by the operand that overflows": ([[1e-5, 1.0]], {}, [4.0, 4.0], [[1.0, 1.0]], 0, [True, False]),
@@ -27,6 +28,13 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], Any, list[Any], int | str, lis
     ),
     "normalize by a quotient divided twice": (
         [[[0.1], [0.5]]], {"p": 3.0, "dim": -1}, [[-1.5], [-1.5]], [[[-0.75], [-0.75]]], 0, [[True], [False]],
+    ),
+    "lp_pool1d by powers that overflow": (
+        [[[15.0, -2.0, 3.0, 2.0, 15.0]]], FOURTH, [[2.0, 2.0]], [[[3.0] * 5]], 0, [[True] * 2 + [False] * 3],
+    ),
+    "lp_pool2d by powers that overflow": (
+        [[[[15.0, 3.0], [2.0, 2.0]]]], {**FOURTH, "kernel_size": (2, 1)}, [[[2.0, 2.0]]], [[[[3.0] * 2] * 2]], 0,
+        [[[True, False]] * 2],
     ),
     "the logarithm of a cotangent of zero": ([[1.0, 2.0]], {"axis": 0}, [0.0, 1.0], [[1.0, 1.0]], TANGENT, [True, False]),
 }  # fmt: skip
@@ -47,10 +55,18 @@ def test_every_formula_has_its_example() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_a_formula_explains_what_overflows_and_nothing_else(name: str) -> None:
     *_, key, due = CASES[name]
-    [ball] = given(name, second="xlog1py" in name or "twice" in name)[key]
+    [ball] = given(name, second=any(word in name for word in ("xlog1py", "twice", "lp_pool")))[key]
     explained = [within(np.inf, ball, at, 1.0) for at in np.ndindex(np.shape(due))]
     assert explained == np.ravel(due).tolist()
     assert not any(within(3.0, ball, at, 1.0) for at in np.ndindex(np.shape(due)) if not np.array(due)[at])
+
+
+def test_sums_over_a_window_overflow_together_and_order_one_has_no_powers() -> None:
+    balls = [exact(np.array(x), FMT) for x in ([[15.0, 15.0]], [[1.0]], [[3.0, 3.0]])]
+    asked = Inputs(True, (balls[0],), FOURTH, balls[1], (balls[2],), FMT)
+    formula = OVERFLOW_FORMULAS["lp_pool1d by powers that overflow"]
+    assert within(np.nan, formula(asked)[0][0], (0, 0), 1.0)
+    assert formula(replace(asked, params={**FOURTH, "norm_type": 1.0})) == {}
 
 
 def test_an_operand_that_was_broadcast_meets_all_its_places() -> None:
