@@ -13,6 +13,7 @@ import numpy as np
 
 from refgrad import nn
 from refgrad.arrays import Array
+from refgrad.op import FUNCTIONS
 from refgrad.ops.reduction import expanded
 from refgrad.testing.deviations.recorded_formula import TANGENT, Formula, Inputs, Outcomes
 from refgrad.testing.deviations.running_formulas import ADDED
@@ -116,6 +117,16 @@ def _powers_before_quotient(axes: int, inputs: Inputs) -> Outcomes:
     return {0: [windows]}
 
 
+def _quotient_times_tangent(inputs: Inputs) -> Outcomes:
+    """complex.divide: the tangent (z_dot - y w_dot)/w multiplies the value y as a complex number, also where a part of it overflows."""
+    if inputs.second or any(t is None for t in inputs.xs_dot):
+        return {}
+    with np.errstate(all="ignore"):
+        y = FUNCTIONS["complex.divide"].forward(*[_plain(x) for x in inputs.xs], **inputs.params)
+        size = np.max(np.abs(y), axis=-1, keepdims=True)
+    return {TANGENT: [_overflowing(size, inputs, y.shape)]}
+
+
 def _square_before_factors(inputs: Inputs) -> Outcomes:
     """xlog1py: the second derivative divides by the square of 1 + y before all factors are multiplied, which may be below 1."""
     if not inputs.second or inputs.y_bar is None or any(t is None for t in inputs.xs_dot):
@@ -178,6 +189,7 @@ OVERFLOW_FORMULAS: dict[str, Formula] = {
     "norm by products that overflow": _products_before_norm,
     "normalize by a quotient divided twice": _quotient_divided_twice,
     **{f"lp_pool{k}d by powers that overflow": functools.partial(_powers_before_quotient, k) for k in (1, 2)},
+    "complex.divide by an infinite value": _quotient_times_tangent,
     "xlog1py by a quotient that overflows": _square_before_factors,
     "the logarithm of a cotangent of zero": _logarithm_of_zero_cotangent,
 }

@@ -36,6 +36,9 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], Any, list[Any], int | str, lis
         [[[[15.0, 3.0], [2.0, 2.0]]]], {**FOURTH, "kernel_size": (2, 1)}, [[[2.0, 2.0]]], [[[[3.0] * 2] * 2]], 0,
         [[[True, False]] * 2],
     ),
+    "complex.divide by an infinite value": (
+        [[6e-8, 1.0], [8.0, 8.0], [6e-8, 1.0]], {"w_imag": None}, [[1.0] * 2] * 2, [[1.0] * 2] * 3, TANGENT, [[True] * 2, [False] * 2],
+    ),
     "the logarithm of a cotangent of zero": ([[1.0, 2.0]], {"axis": 0}, [0.0, 1.0], [[1.0, 1.0]], TANGENT, [True, False]),
 }  # fmt: skip
 
