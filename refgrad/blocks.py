@@ -16,7 +16,7 @@ BLOCK = 2**14  # elements at a time
 class _Count:
     """Counters of the operations on Balls so far.
 
-    rounded   how many were not exact, each once, however many blocks it took
+    rounded   how many had an inexact result, moves and selections excepted, each once, however many blocks it took
     choices   how many may choose a branch, or one of several derivatives: 0 between two points in time says that none did
     across    how many may take an element of the result from elements at other places: 0 between two points in time says that none did
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from refgrad.bounds.evaluation import Evaluation, RoundingRule
+from refgrad.bounds.evaluation import Evaluation, RoundingRule, exact_rule
 from refgrad.bounds.factors import multiplied, product_underflow
 from refgrad.bounds.figures import figure, has_figure
 from refgrad.bounds.formats import FORMATS, Format, format_of
@@ -41,6 +41,7 @@ __all__ = [
     "compared",
     "corners",
     "endless",
+    "exact_rule",
     "fan_in",
     "figure",
     "format_of",

@@ -49,3 +49,10 @@ class Evaluation(NamedTuple):
 
 
 RoundingRule = Callable[[Evaluation], Radius]
+EXACT_RULES: set[RoundingRule] = set()
+
+
+def exact_rule(rule: RoundingRule) -> RoundingRule:
+    """Marks the rule of ops that round nothing: radii of operands go on, and exact operands have an exact result."""
+    EXACT_RULES.add(rule)
+    return rule

@@ -17,7 +17,7 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.bounds import exactness, magnitudes
-from refgrad.bounds.evaluation import Evaluation, Radius, Repeated, RoundingRule
+from refgrad.bounds.evaluation import Evaluation, Radius, Repeated, RoundingRule, exact_rule
 from refgrad.bounds.figures import figure
 from refgrad.bounds.formats import SMALLEST_NUMBER, Format
 from refgrad.bounds.profiles import DOUBLE, SINGLE
@@ -50,6 +50,7 @@ def zero(e: Radius) -> Radius:
 # --- exact ops ---------------------------------------------------------------------------------------------------
 
 
+@exact_rule
 def moved(run: Evaluation) -> Radius:
     """Rule of ops that move elements (reshape, concatenate, getitem): radii move with them, and nothing is rounded."""
     forward, xs, es, params = run.forward, run.xs, run.es, run.params
@@ -61,11 +62,13 @@ def moved(run: Evaluation) -> Radius:
     )
 
 
+@exact_rule
 def same(run: Evaluation) -> Radius:
     """Rule of exact ops whose slope in the first operand is at most 1 (negative, abs)."""
     return run.es[0]
 
 
+@exact_rule
 def steps(run: Evaluation) -> Radius:
     """Rule of monotone step functions (floor, sign): exact; where a jump lies within the radius, the height of the step."""
     forward, y, xs, es, params = run.forward, run.y, run.xs, run.es, run.params
@@ -77,6 +80,7 @@ def steps(run: Evaluation) -> Radius:
     )
 
 
+@exact_rule
 def compared(run: Evaluation) -> Radius:
     """Rule of comparisons: exact; the radius marks the elements whose result is uncertain."""
     fmt, xs, es = run.fmt, run.xs, run.es

@@ -43,6 +43,7 @@ _TIE = (Special((2.0, 2.0), 2.0, ((0.0, 1.0), (0.0, 1.0)), "tie: shares t and 1 
 _ONE_NAN = Special((np.nan, 2.0), 2.0, ((0.0, 0.0), (1.0, 1.0)), "NaN is passed over")
 
 
+@bounds.exact_rule
 def _extreme(run: Evaluation) -> Array | None:
     """Exact and monotone in every operand: the ends of the box bound the result.
 

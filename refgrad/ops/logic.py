@@ -19,6 +19,7 @@ def _marked(uncertain: Array) -> Array | None:
     return uncertain if np.any(uncertain) else None
 
 
+@bounds.exact_rule
 def _logic(run: Evaluation) -> Array | None:
     """Uncertain where the possible truth values of the operands give different answers."""
     forward, y, xs, es = run.forward, run.y, run.xs, run.es

@@ -196,6 +196,7 @@ abs = register(
 )  # fmt: skip
 
 
+@bounds.exact_rule
 def _copysign_rounding(run: Evaluation) -> Any:
     y, xs, es = run.y, run.xs, run.es
     jump = (np.abs(xs[1]) <= bounds.zero(es[1])) & (bounds.zero(es[1]) > 0)
@@ -231,6 +232,7 @@ def _where(condition: Array, x1: Array, x2: Array) -> Array:
     return np.where(condition, x1, x2)
 
 
+@bounds.exact_rule
 def _where_rounding(run: Evaluation) -> Any:
     """Exact; where the condition is uncertain, the hull of both branches."""
     y, xs, es = run.y, run.xs, run.es

@@ -23,6 +23,7 @@ def _sort(x: PlainArray, axis: int = -1) -> PlainArray:
     return np.sort(x, axis)
 
 
+@bounds.exact_rule
 def _sort_rounding(run: Evaluation) -> Any:
     """Exact, and every order statistic is monotone in every element."""
     forward, y, xs, es, params = run.forward, run.y, run.xs, run.es, run.params

@@ -16,7 +16,7 @@ import numpy as np
 from refgrad.arrays import Array, Operand, PlainArray
 from refgrad.blocks import BLOCK, COUNT, in_blocks
 from refgrad.bounds import magnitudes, promises
-from refgrad.bounds.evaluation import Evaluation
+from refgrad.bounds.evaluation import EXACT_RULES, Evaluation
 from refgrad.bounds.formats import DTYPES, FORMATS, Format
 from refgrad.bounds.profiles import DOUBLE
 from refgrad.bounds.rounding import nearest, representable
@@ -129,7 +129,7 @@ def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format)
         y, radius = quietly(in_blocks, functools.partial(_formed, op, params, fmt), given, radii)
     else:
         y, radius = quietly(_formed, op, params, fmt, given, radii)
-    COUNT.rounded += radius is not None
+    COUNT.rounded += radius is not None and op.rounding not in EXACT_RULES
     COUNT.choices += not op.branch_free
     COUNT.across += not op.elementwise
     if y.dtype.kind == "b":
@@ -163,7 +163,7 @@ def _formed(op: Op, params: Params, fmt: Format, xs: Any, es: Any) -> tuple[Arra
 
 
 def rounded_operations() -> int:
-    """How many operations on Balls were not exact so far: the difference of two calls counts those of a program in between."""
+    """How many operations on Balls rounded so far: the difference of two calls counts those of a program in between."""
     return COUNT.rounded
 
 

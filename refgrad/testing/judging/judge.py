@@ -202,14 +202,17 @@ class Judge:
             expected = without(expected, free, self.fmt) if changed else expected
         rounded = isinstance(expected, Ball)  # an array is exact by any formula
         reaches = expectation.reaches(self) if rounded else []
-        reach, hidden = largest([r.bound for r in reaches]), self.hidden(expectation.op)
+        reach, hidden = (
+            largest([r.bound for r in reaches]),
+            self.hidden(expectation.op, order=int(place[0] != "values")),
+        )
         if reach is None and hidden is None and not changed:
             return found
         expected = widened(expected, got, reaches)
         nan = place[0] == "values"
         return compare(got, expected, self.fmt, expectation.what, nan=nan, reach=reach, hidden=hidden)
 
-    def hidden(self, op: str) -> Hidden | None:  # noqa: ARG002 - NodeByNode uses it
+    def hidden(self, op: str, *, order: int = 1) -> Hidden | None:  # noqa: ARG002 - NodeByNode uses it
         """What is known about the formula behind the results of a function of this name; None for an op."""
         return None
 
