@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from refgrad.bounds.evaluation import Evaluation, RoundingRule, exact_rule
+from refgrad.bounds.evaluation import Evaluation, RoundingRule, zero
+from refgrad.bounds.exact_rules import compared, exact_rule, moved, same, steps
 from refgrad.bounds.factors import multiplied, product_underflow
 from refgrad.bounds.figures import figure, has_figure
 from refgrad.bounds.formats import FORMATS, Format, format_of
 from refgrad.bounds.products import above, bilinear, lost_subnormals, partial_overflow, shortened
 from refgrad.bounds.rules import (
     added,
-    compared,
     corners,
     endless,
     fan_in,
     monotone,
-    moved,
     power_of_two,
     product,
     quotient,
     reached,
     reference_slack,
     running,
-    same,
     smooth,
-    steps,
     summed,
-    zero,
 )
 from refgrad.bounds.signs import signed_product
 from refgrad.bounds.small_arrays import some

@@ -49,10 +49,8 @@ class Evaluation(NamedTuple):
 
 
 RoundingRule = Callable[[Evaluation], Radius]
-EXACT_RULES: set[RoundingRule] = set()
 
 
-def exact_rule(rule: RoundingRule) -> RoundingRule:
-    """Marks the rule of ops that round nothing: radii of operands go on, and exact operands have an exact result."""
-    EXACT_RULES.add(rule)
-    return rule
+def zero(e: Radius) -> Radius:
+    """The radius as a number: 0 for exact."""
+    return 0.0 if e is None else e

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import Array
-from refgrad.bounds.evaluation import Radius
+from refgrad.bounds.evaluation import Radius, zero
 from refgrad.bounds.formats import Format
-from refgrad.bounds.rules import zero
 
 
 def product_underflow(

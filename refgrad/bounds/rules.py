@@ -17,11 +17,11 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.bounds import exactness, magnitudes
-from refgrad.bounds.evaluation import Evaluation, Radius, Repeated, RoundingRule, exact_rule
+from refgrad.bounds.evaluation import Evaluation, Radius, Repeated, RoundingRule, zero
 from refgrad.bounds.figures import figure
 from refgrad.bounds.formats import SMALLEST_NUMBER, Format
 from refgrad.bounds.profiles import DOUBLE, SINGLE
-from refgrad.bounds.small_arrays import constant, every, some, spread
+from refgrad.bounds.small_arrays import constant, every, some
 from refgrad.quiet import quiet
 
 
@@ -40,57 +40,6 @@ def endless(radius: Radius, *es: Radius) -> Radius:
         if e is not None and not every(np.isfinite(e)):
             radius = np.where(np.isfinite(e), radius, np.inf)
     return radius
-
-
-def zero(e: Radius) -> Radius:
-    """The radius as a number: 0 for exact."""
-    return 0.0 if e is None else e
-
-
-# --- exact ops ---------------------------------------------------------------------------------------------------
-
-
-@exact_rule
-def moved(run: Evaluation) -> Radius:
-    """Rule of ops that move elements (reshape, concatenate, getitem): radii move with them, and nothing is rounded."""
-    forward, xs, es, params = run.forward, run.xs, run.es, run.params
-    if not some(es):
-        return None
-    return forward(
-        *[np.zeros(x.shape) if e is None else spread(e, x.shape) for x, e in zip(xs, es, strict=True)],
-        **params,
-    )
-
-
-@exact_rule
-def same(run: Evaluation) -> Radius:
-    """Rule of exact ops whose slope in the first operand is at most 1 (negative, abs)."""
-    return run.es[0]
-
-
-@exact_rule
-def steps(run: Evaluation) -> Radius:
-    """Rule of monotone step functions (floor, sign): exact; where a jump lies within the radius, the height of the step."""
-    forward, y, xs, es, params = run.forward, run.y, run.xs, run.es, run.params
-    if not some(es):
-        return None
-    x, e = xs[0], zero(es[0])
-    return np.maximum(
-        np.abs(forward(x + e, *xs[1:], **params) - y), np.abs(y - forward(x - e, *xs[1:], **params))
-    )
-
-
-@exact_rule
-def compared(run: Evaluation) -> Radius:
-    """Rule of comparisons: exact; the radius marks the elements whose result is uncertain."""
-    fmt, xs, es = run.fmt, run.xs, run.es
-    if not some(es):
-        return None
-    x1, x2 = xs
-    reach = zero(es[0]) + zero(es[1])
-    with quiet():
-        uncertain = (np.abs(np.subtract(x1, x2, dtype=fmt.wide)) <= reach) & (reach > 0)
-    return uncertain if np.count_nonzero(uncertain) else None
 
 
 # --- arithmetic --------------------------------------------------------------------------------------------------

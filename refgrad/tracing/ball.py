@@ -16,7 +16,8 @@ import numpy as np
 from refgrad.arrays import Array, Operand, PlainArray
 from refgrad.blocks import BLOCK, COUNT, in_blocks
 from refgrad.bounds import magnitudes, promises
-from refgrad.bounds.evaluation import EXACT_RULES, Evaluation
+from refgrad.bounds.evaluation import Evaluation
+from refgrad.bounds.exact_rules import EXACT_RULES
 from refgrad.bounds.formats import DTYPES, FORMATS, Format
 from refgrad.bounds.profiles import DOUBLE
 from refgrad.bounds.rounding import nearest, representable

@@ -76,7 +76,7 @@ ARGUMENTS = {  # of functions
         "training": True, "momentum": 0.1, "eps": 0.1,
     },
     "complex.polar": {"modulus": X, "angle": Y}, "complex.angle": {"z": X, "z_imag": Y}, "complex.det": {"z": M, "z_imag": M.T / 4},
-    "complex.prod": {"z": X, "z_imag": Y, "axis": 0},
+    "complex.prod": {"z": X, "z_imag": Y, "axis": 0}, "complex.divide": {"z": X, "z_imag": Y, "w": Y, "w_imag": None},
     "complex.power": {"z": X, "z_imag": Y, "exponent": Y, "exponent_imag": X},
     "complex.solve": {"z": M, "z_imag": M.T / 4, "b": M + 1, "b_imag": M - 1},
     "nn.grid_sample": {

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import refgrad as rg
-from refgrad.bounds.evaluation import EXACT_RULES
+from refgrad.bounds.exact_rules import EXACT_RULES
 from refgrad.bounds.formats import FORMATS
 from refgrad.op import BY_METHOD, FUNCTIONS, REGISTRY, Op
 from refgrad.op.traits import POLE, POOLS, REFUSED, REGULAR, SINGULAR
