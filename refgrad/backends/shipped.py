@@ -10,7 +10,8 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -92,14 +93,16 @@ def interpreter(name: str) -> Path:
 
 def version(name: str) -> str:
     """The version of the framework of a shipped worker in its Python; empty where it is not installed."""
-    python, distributions = interpreter(name), {SHIPPED[name].distribution, *SHIPPED[name].others}
+    python, distributions = interpreter(name), (SHIPPED[name].distribution, *SHIPPED[name].others)
     if python == Path(sys.executable):
-        return _first_version(metadata.distributions(), distributions)
+        return _first_version(distributions)
     code = (
         "from importlib import metadata\n"
-        "for d in metadata.distributions():\n"
-        f"    if d.metadata['Name'].lower().replace('_', '-') in {distributions}:\n"
-        "        raise SystemExit(print(d.version))"
+        f"for name in {distributions!r}:\n"
+        "    try:\n"
+        "        raise SystemExit(print(metadata.version(name)))\n"
+        "    except metadata.PackageNotFoundError:\n"
+        "        pass"
     )
     done = subprocess.run(  # noqa: S603 - the Python that the user names
         [str(python), "-c", code], capture_output=True, text=True, check=False
@@ -107,9 +110,12 @@ def version(name: str) -> str:
     return done.stdout.strip()
 
 
-def _first_version(found: Iterable[metadata.Distribution], names: Collection[str]) -> str:
-    """The version of the first distribution that has one of the names; empty where none has."""
-    return next((d.version for d in found if d.metadata["Name"].lower().replace("_", "-") in names), "")
+def _first_version(distributions: Iterable[str]) -> str:
+    """The version of the first of these distributions that is installed; empty where none is."""
+    for name in distributions:
+        with suppress(metadata.PackageNotFoundError):
+            return metadata.version(name)
+    return ""
 
 
 def command(address: str) -> list[str]:

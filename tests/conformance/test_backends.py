@@ -40,6 +40,9 @@ each = pytest.mark.parametrize(("name", "entry"), ENTRIES, ids=[f"{name}-{d.id}"
 PAGES = sorted(p for stem in FILES.values() for p in (ROOT / "docs" / "findings").glob(f"{stem}-*.md"))
 
 
+installed = functools.cache(version)
+
+
 @functools.cache
 def reached(name: str) -> Backend:
     """The backend of a shipped worker, or of torch's compiler; skips the test where its framework is not installed."""
@@ -47,7 +50,7 @@ def reached(name: str) -> Backend:
         pytest.importorskip("torch")
         if name.endswith("inductor") and "REFGRAD_INDUCTOR" not in os.environ:
             pytest.skip("compiling C++ takes minutes: the nox session `compile` sets REFGRAD_INDUCTOR")
-    elif not version(name):
+    elif not installed(name):
         pytest.skip(
             f"{SHIPPED[name].distribution} is not in this Python; {variable(name)} names one that has it"
         )
