@@ -8,8 +8,11 @@ The tables hold 24 places.
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Iterable
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -78,12 +81,33 @@ def _bernoulli(count: int) -> list[Fraction]:
 BERNOULLI = _bernoulli(TERMS)
 
 
-def _in_squares(x: Array, coefficients: list[Fraction]) -> Array:
-    """The sum of c_k/x^(2k) from k = 0 on."""
-    square, total = 1 / (x * x), np.zeros_like(x)
-    for c in reversed(coefficients):
-        total = total * square + x.dtype.type(c.numerator) / x.dtype.type(c.denominator)
-    return total
+class _Squares:
+    """The function sum of c_k/x^(2k) from k = 0 on. Its coefficients are rounded once for each dtype."""
+
+    def __init__(self, coefficients: Iterable[Fraction]) -> None:
+        self._exact = tuple(coefficients)
+        self._rounded: dict[Any, list[Any]] = {}
+
+    def __call__(self, x: Array) -> Array:
+        real = x.dtype.type
+        if real not in self._rounded:
+            self._rounded[real] = [real(c.numerator) / real(c.denominator) for c in reversed(self._exact)]
+        square, total = 1 / (x * x), np.zeros_like(x)
+        for c in self._rounded[real]:
+            total = total * square + c
+        return total
+
+
+OF_LOG_GAMMA = _Squares(b / ((2 * k + 2) * (2 * k + 1)) for k, b in enumerate(BERNOULLI))
+OF_PSI = _Squares(b / (2 * k + 2) for k, b in enumerate(BERNOULLI))
+
+
+@functools.cache
+def _of_powers(s: int) -> _Squares:
+    """Of the sum of (x + k)^-s: B_2k s (s + 1) ... (s + 2k - 2)/(2k)!."""
+    return _Squares(
+        b * math.prod(range(s, s + 2 * k + 1)) / math.factorial(2 * k + 2) for k, b in enumerate(BERNOULLI)
+    )
 
 
 def _gap(x: Array) -> Array:
@@ -122,8 +146,7 @@ def _by_product(x: Array) -> Array:
 
 
 def _by_series(x: Array) -> Array:
-    coefficients = [b / ((2 * k + 2) * (2 * k + 1)) for k, b in enumerate(BERNOULLI)]
-    rest = (x.dtype.type(HALF_LOG_TWO_PI) - 0.5) + _in_squares(x, coefficients) / x
+    rest = (x.dtype.type(HALF_LOG_TWO_PI) - 0.5) + OF_LOG_GAMMA(x) / x
     return (x - 0.5) * (np.log(x) - 1) + rest
 
 
@@ -157,8 +180,7 @@ def _psi(x: Array) -> Array:
     y = np.where(x < 1, ((below - (zero - 1)) - rest) * PSI(below - 1) - 1 / x, y)
     y = np.where(x > 3, _by_quotients(np.clip(x, 3.0, SERIES_FROM)), y)
     far = np.maximum(x, SERIES_FROM)
-    coefficients = [b / (2 * k + 2) for k, b in enumerate(BERNOULLI)]
-    return np.where(x > SERIES_FROM, np.log(far) - (0.5 + _in_squares(far, coefficients) / far) / far, y)
+    return np.where(x > SERIES_FROM, np.log(far) - (0.5 + OF_PSI(far) / far) / far, y)
 
 
 def _by_quotients(x: Array) -> Array:
@@ -219,18 +241,14 @@ def by_factorial(y: Array, order: int, unit: Array) -> Array:
 def powers_from(x: Array, s: int, unit: Array) -> Array:
     """The sum of (2^unit/(x + k))^s over k = 0, 1, ..., for x >= 0 and s >= 2: up to where the series of Euler and Maclaurin serves."""
     begin = SERIES_FROM + s
-    terms = [np.where(x < begin, np.ldexp(x, -unit) ** -s, 0.0)]
-    end = x
-    while np.any(below := end < begin):
-        end = np.where(below, end + 1, end)
-        terms.append(np.where(end < begin, np.ldexp(end, -unit) ** -s, 0.0))
-    factor, coefficients = Fraction(s), []
-    for k, b in enumerate(BERNOULLI):
-        coefficients.append(b * factor / math.factorial(2 * k + 2))
-        factor *= (s + 2 * k + 1) * (s + 2 * k + 2)
+    nearest = float(np.min(np.where(x < begin, x, begin), initial=begin))
+    steps = np.arange(math.ceil(begin - nearest) + 1, dtype=x.dtype).reshape(-1, *[1] * x.ndim)
+    places = x + steps
+    below = places < begin
+    terms = np.zeros(places.shape, x.dtype)
+    terms[below] = (np.ldexp(places, -unit)[below]) ** -s
+    end = x + np.sum(below, axis=0)
     last = np.where(np.isfinite(end), end, 1.0)
-    total = np.ldexp(last, -unit) ** -s * (last / (s - 1) + 0.5 + _in_squares(last, coefficients) / last)
+    total = np.ldexp(last, -unit) ** -s * (last / (s - 1) + 0.5 + _of_powers(s)(last) / last)
     total = np.where(np.isfinite(end), total, np.where(np.isnan(end), np.nan, 0.0))
-    for term in reversed(terms):
-        total = total + term
-    return total
+    return np.add.reduce(np.concatenate([total[np.newaxis], terms[::-1]]), axis=0)  # the small terms first
