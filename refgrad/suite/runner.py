@@ -14,6 +14,7 @@ from refgrad.backends import Backend
 from refgrad.errors import ArgumentError, ResultsWriteError
 from refgrad.records import Crash, End, Header, Plan, Record, Rounding
 from refgrad.suite.address import address
+from refgrad.suite.announced_exit import announced_exit
 from refgrad.suite.machine import environment
 from refgrad.suite.resumption import Interrupted, check_same, interrupted, prepare
 from refgrad.suite.scope import Scope, location, scope
@@ -64,7 +65,7 @@ def _run_one(path: Path, plan: _Planned, outputs: Outputs) -> tuple[Run, int] | 
     """Judge what is planned, and write the outputs. Returns the run and its exit code; None where it was interrupted before its report."""
     from refgrad import report
 
-    with locked(path.parent):
+    with locked(path.parent), announced_exit(path):
         try:
             complete = plan.earlier is not None and plan.earlier.complete
             found = (None if complete else _judge(path, plan)) or report.load(path)

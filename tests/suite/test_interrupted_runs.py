@@ -161,6 +161,16 @@ def test_a_run_that_is_interrupted_with_its_workers_reports_what_it_had(
     check_interrupted(killed(folder_of_all_processes(tmp_path_factory.getbasetemp()), signal.SIGINT))
 
 
+def test_code_that_ends_the_process_of_a_run_ends_it_red(tmp_path: Path) -> None:
+    done = run(tmp_path, ("os._exit(0)",), "--workers", "0")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "the judged code called os._exit(0)" in done.stderr
+    assert load(tmp_path / "out" / "results.jsonl").partial
+    _, case = victim(tmp_path)
+    left = [file.read_text() for file in (tmp_path / "out" / "results.jsonl.running").iterdir()]
+    assert any(case in text for text in left)  # --resume goes on behind it
+
+
 def test_a_full_disk_ends_the_run_and_keeps_what_was_judged(tmp_path: Path) -> None:
     # The limit on the size of a file stands for the disk; it is set in the workers and in the main process.
     limit = (
