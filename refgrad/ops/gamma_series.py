@@ -244,6 +244,7 @@ def powers_from(x: Array, s: int, unit: Array) -> Array:
     nearest = float(np.min(np.where(x < begin, x, begin), initial=begin))
     steps = np.arange(math.ceil(begin - nearest) + 1, dtype=x.dtype).reshape(-1, *[1] * x.ndim)
     places = x + steps
+    places[0] = x  # -0 is another number than -0 + 0
     below = places < begin
     terms = np.zeros(places.shape, x.dtype)
     terms[below] = (np.ldexp(places, -unit)[below]) ** -s

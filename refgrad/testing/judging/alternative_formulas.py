@@ -113,6 +113,20 @@ def widened(
         )
 
 
+def zero_among_others(reach: Reach, got: PlainArray, expected: Ball | PlainArray) -> PlainArray:
+    """The bounds of a formula for a kernel whose formula is hidden: that of a zero which cancellation explains is finite.
+
+    A ``blind`` formula has no bound where it may come to anything, 0 among them. A zero there is imprecise beside elements of twice the
+    expected size and more, as imprecision.py says of complete cancellation.
+    """
+    if not reach.blind:
+        return reach.bound
+    size = np.abs(parts(expected)[0])
+    with quiet():
+        small = 2 * size < np.max(size, where=np.isfinite(size), initial=0.0)
+        return np.where(np.isinf(reach.bound) & (got == 0) & small, size, reach.bound)
+
+
 def largest(reaches: Sequence[PlainArray]) -> PlainArray | None:
     """The elementwise maximum of the finite bounds; None where no bound is given."""
     if not reaches:
@@ -147,4 +161,5 @@ __all__ = [
     "reach_of",
     "sent",
     "widened",
+    "zero_among_others",
 ]

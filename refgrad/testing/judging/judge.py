@@ -18,7 +18,7 @@ from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format, format_of
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.grid import on_grid
-from refgrad.testing.judging.alternative_formulas import Reach, largest, widened
+from refgrad.testing.judging.alternative_formulas import Reach, largest, widened, zero_among_others
 from refgrad.testing.judging.compare import Pair, compare, compare_all
 from refgrad.testing.judging.imprecision import Hidden
 from refgrad.testing.judging.infinite_derivatives import undecidable, without
@@ -202,10 +202,9 @@ class Judge:
             expected = without(expected, free, self.fmt) if changed else expected
         rounded = isinstance(expected, Ball)  # an array is exact by any formula
         reaches = expectation.reaches(self) if rounded else []
-        reach, hidden = (
-            largest([r.bound for r in reaches]),
-            self.hidden(expectation.op, order=int(place[0] != "values")),
-        )
+        hidden = self.hidden(expectation.op, order=int(place[0] != "values"))
+        bounds = [r.bound if hidden is None else zero_among_others(r, got, expected) for r in reaches]
+        reach = largest(bounds)
         if reach is None and hidden is None and not changed:
             return found
         expected = widened(expected, got, reaches)

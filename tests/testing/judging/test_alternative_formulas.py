@@ -27,7 +27,13 @@ from refgrad.modes import (
 from refgrad.op import FUNCTIONS, REGISTRY
 from refgrad.testing import judge
 from refgrad.testing.cases.case import Case
-from refgrad.testing.judging.alternative_formulas import Reach, each, of_tangent, widened
+from refgrad.testing.judging.alternative_formulas import (
+    Reach,
+    each,
+    of_tangent,
+    widened,
+    zero_among_others,
+)
 from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import AGREE, DISAGREE, ERROR, IMPRECISE, UNDECIDED
@@ -253,6 +259,37 @@ def test_std_in_half_precision_by_subnormal_factors_is_imprecise() -> None:
     sent = (share * centred).astype(float)
     assert status(case, replace(seen, cotangents=[sent, seen.cotangents[1]]))[REVERSE] == IMPRECISE
     assert status(case, replace(seen, cotangents=[-sent, seen.cotangents[1]]))[REVERSE] == DISAGREE
+
+
+def test_a_zero_among_others_is_that_of_a_cancellation_where_a_kernel_s_formula_is_hidden() -> None:
+    """cdist by squares less twice the product: at near rows the difference may come to 0 or below."""
+    expected, endless = exact(np.array([0.25, 1.0, 0.25, np.inf]), FORMATS["float16"]), np.full(4, np.inf)
+    got = np.array([0.0, 0.0, 0.125, 0.0])
+    bounds = zero_among_others(Reach(endless, True), got, expected)
+    assert bounds.tolist() == [0.25, np.inf, np.inf, np.inf]  # the second is the largest, the third no zero
+    assert zero_among_others(Reach(endless, False), got, expected) is endless
+    near = np.array([0.01, np.inf, 0.01, 0.01])
+    assert zero_among_others(Reach(near, True), got, expected).tolist() == near.tolist()
+
+
+def test_cdist_of_near_rows_may_be_zero_and_not_that_of_distant_ones() -> None:
+    near, far = np.float16(0.6259765625), np.float16(0.634765625)
+    rows = np.array([near, *np.linspace(-2, 2, 27)], "float16").reshape(-1, 1)
+    graph, few = Graph(), np.array([[far], [-1.0]], "float16")
+    graph.nodes += [
+        Node(name="x1"),
+        Node(name="x2"),
+        Node(op=FUNCTIONS["nn.cdist"], of=(0, 1), params={"p": 2.0}),
+    ]
+    graph.outputs = (2,)
+    inputs = {"x1": rows, "x2": few}
+    ones = {name: np.ones_like(x) for name, x in inputs.items()}
+    case = Case("functions", graph, inputs, ones, np.ones((28, 2), "float16"), "float16")
+    right = observe(case)
+    for at, due in (((0, 0), IMPRECISE), ((5, 1), DISAGREE)):
+        values = [*right.values[:2], right.values[2].copy()]
+        values[2][at] = 0.0
+        assert status(case, replace(right, values=values))[VALUE] == due
 
 
 def test_exact_zeros_are_not_widened() -> None:
