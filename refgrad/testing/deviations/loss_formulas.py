@@ -179,19 +179,25 @@ def _sign_and_magnitude(axes: int, inputs: Inputs) -> Outcomes:
 
 
 def _added_up_in_storage(inputs: Inputs) -> Outcomes:
-    """nll_loss: the terms, and for a mean the weights, are added up in the storage format, in an order that is the kernel's choice."""
+    """nll_loss: the terms, and for a mean the weights, are added up in the storage format, in an order that is the kernel's choice.
+
+    The loss is linear in its input, so its tangent is the loss of the input's tangent.
+    """
     given = _given(inputs, "nn.nll_loss")
     fmt = inputs.fmt
-    if given["reduction"] == "none":
+    if given["reduction"] == "none" or inputs.second:
         return {}
-    total = _in_any_order(nn.nll_loss(**{**given, "reduction": "none"}), fmt)
-    if given["reduction"] == "sum":
-        return {VALUE: [total]}
     target = np.asarray(given["target"])
     classes = inputs.xs[0].shape[min(1, inputs.xs[0].ndim - 1)]
     weight = np.ones(classes) if given["weight"] is None else parts(given["weight"])[0]
     counted = weight[target[target != given["ignore_index"]]]
-    return {VALUE: [total / _in_any_order(exact(counted, fmt), fmt)]}
+    found: Outcomes = {}
+    for place, x in ((VALUE, given["input"]), (TANGENT, inputs.xs_dot[0])):
+        if x is not None:
+            total = _in_any_order(nn.nll_loss(**{**given, "input": x, "reduction": "none"}), fmt)
+            mean = given["reduction"] == "mean"
+            found[place] = [total / _in_any_order(exact(counted, fmt), fmt) if mean else total]
+    return found
 
 
 def _in_any_order(terms: Any, fmt: Format) -> Ball:

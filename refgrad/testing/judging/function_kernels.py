@@ -14,19 +14,16 @@ from refgrad.testing.judging.imprecision import Hidden
 from refgrad.tracing.ball import Ball, exact, operations_across, parts, rounded_operations
 
 
-def hidden_formula(node: Node, operands: Sequence[Any], fmt: Format, order: int = 1) -> Hidden:
-    """What is known about the formula: it rounds as often as the reference, or less often.
+def hidden_formula(node: Node, operands: Sequence[Any], fmt: Format) -> Hidden:
+    """What is known about the formula: it rounds as often as the reference for value and gradient together, or less often.
 
-    The reference computes the value alone for derivatives of order 0, and value and gradient for others. Where all its ops are elementwise,
-    its elements are computed alone.
+    Where all ops of the reference are elementwise, its elements are computed alone.
     """
     # Balls that remember results count no operation again, so these forget.
     forgetful = [Ball(x.value, x.radius, fmt) if isinstance(x, Ball) else x for x in operands]
-    before, across = rounded_operations(), operations_across()
     y = node.applied(forgetful)
-    if order:
-        before, across = rounded_operations(), operations_across()
-        node.contributions(forgetful, y, exact(parts(y)[0], fmt))  # which computes the value again
+    before, across = rounded_operations(), operations_across()
+    node.contributions(forgetful, y, exact(parts(y)[0], fmt))  # which computes the value again
     alone = operations_across() == across
     return Hidden(fmt.u * (rounded_operations() - before), finite=False, alone=alone)
 

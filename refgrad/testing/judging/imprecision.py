@@ -17,9 +17,9 @@ are blind (r >= 1), rounding could explain any error, so it is not accepted as a
 
 A formula of m rounded operations, on intermediate results no larger than the largest elements, has an error of at most m u times these.
 The m of a hidden formula is not known. It is taken as the number of operations of the reference that round, or as the number that the
-framework was seen to run if that is larger. Of a value these are the operations for the value, of a derivative those for value and
-derivative together. Moves and selections of elements do not round. So r is at least m u. For example, (x - 1)(x + 1) has three roundings
-where x^2 - 1 may have one.
+framework was seen to run if that is larger. The reference computes value and derivative together: a kernel may add up a value in the judged
+format, and then rounds more often than the reference does for the value alone. Moves and selections of elements do not round. So r is at
+least m u. For example, (x - 1)(x + 1) has three roundings where x^2 - 1 may have one.
 
 A cotangent with few nonzero elements gives few elements of a gradient, and these may be small. The formula computes them from the same
 intermediate results, so the scale is that of an ordinary gradient of the same array, for cotangents of the same size. The ratio r is the

@@ -202,7 +202,7 @@ class Judge:
             expected = without(expected, free, self.fmt) if changed else expected
         rounded = isinstance(expected, Ball)  # an array is exact by any formula
         reaches = expectation.reaches(self) if rounded else []
-        hidden = self.hidden(expectation.op, order=int(place[0] != "values"))
+        hidden = self.hidden(expectation.op)
         bounds = [r.bound if hidden is None else zero_among_others(r, got, expected) for r in reaches]
         reach = largest(bounds)
         if reach is None and hidden is None and not changed:
@@ -211,7 +211,7 @@ class Judge:
         nan = place[0] == "values"
         return compare(got, expected, self.fmt, expectation.what, nan=nan, reach=reach, hidden=hidden)
 
-    def hidden(self, op: str, *, order: int = 1) -> Hidden | None:  # noqa: ARG002 - NodeByNode uses it
+    def hidden(self, op: str) -> Hidden | None:  # noqa: ARG002 - NodeByNode uses it
         """What is known about the formula behind the results of a function of this name; None for an op."""
         return None
 

@@ -176,7 +176,7 @@ def _second(node_judge: NodeByNode, answers: ModeAnswers) -> dict[str, Verdict]:
                 reaches = alternative_bounds(node_judge, answers.names, position)
                 reach = largest([r.bound for r in reaches])
                 wider = widened(ball, observed, reaches)
-                hidden = node_judge.hidden(op, order=2)
+                hidden = node_judge.hidden(op, second_order=True)
                 found = compare(observed, wider, node_judge.fmt, what, reach=reach, hidden=hidden)
             tally.add(graph.inputs[name], op, found)
         verdicts[mode] = tally.verdict()

@@ -68,7 +68,7 @@ class NodeByNode(Judge):
         self.pushed: dict[int, Any] = {}
         self.second: dict[tuple[str, ...], list[Any]] = {}  # what second_order.py has computed
         self.sums: list[tuple[Place, Terms]] = []  # the expected sums that are not computed yet
-        self._hidden: dict[tuple[str, int], Hidden] = {}  # by function and order of derivative
+        self._hidden: dict[str, Hidden] = {}  # by function
         # judges the run that gave the tangents, where it had other values
         self._of_primals: NodeByNode | None = None
 
@@ -156,14 +156,14 @@ class NodeByNode(Judge):
                 alternatives=functools.partial(type(self)._value_bounds, k=k) if node.op.usual else None,
             )
 
-    def hidden(self, op: str, *, order: int = 1) -> Hidden | None:
-        """What is known about the formula of a function of this name, for derivatives of this order; None for an op."""
-        if self.fmt.on_grid and order < 2:
+    def hidden(self, op: str, *, second_order: bool = False) -> Hidden | None:
+        """What is known about the formula of a function of this name; None for an op."""
+        if self.fmt.on_grid and not second_order:
             return None  # every known formula rounds nothing in value, gradient and tangent
-        if op in FUNCTIONS and (op, order) not in self._hidden:
+        if op in FUNCTIONS and op not in self._hidden:
             node = next(self.graph.nodes[k] for k in self.order if str(self.graph.nodes[k]) == op)
-            self._hidden[op, order] = hidden_formula(node, self._operands(node), self.fmt, order)
-        return self._hidden.get((op, order))
+            self._hidden[op] = hidden_formula(node, self._operands(node), self.fmt)
+        return self._hidden.get(op)
 
     def _value(self, k: int, node: Node) -> Any:
         """The expected value of node k."""

@@ -212,3 +212,17 @@ def test_nll_loss_adds_up_in_the_half_format(reduction: str) -> None:
     found = F.nll_loss(torch.tensor(x).half(), torch.tensor(target), reduction=reduction)
     assert assert_within(found.double().numpy(), held) == 1
     beyond(2 * found.double().numpy() + np.sign(found.item()) * (64 if reduction == "sum" else 1), held)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_the_tangent_of_nll_loss_is_the_loss_of_a_tangent(reduction: str) -> None:
+    x, x_dot = RNG.standard_normal((2, 64, 4)).astype(np.float16).astype(np.float64)
+    at = {"target": np.zeros(64, np.int64), "ignore_index": -100, "reduction": reduction}
+    formula = LOSS_FORMULAS["nll_loss by sums in the storage format"]
+    found = formula(inputs("nll_loss", {"input": x, **at}, None, [x_dot], dtype="float16"))
+    alone = formula(inputs("nll_loss", {"input": x_dot, **at}, dtype="float16"))
+    assert alone.keys() == {VALUE}
+    for one, other in zip(parts(found[TANGENT][0]), parts(alone[VALUE][0]), strict=True):
+        assert one == other
+    asked = inputs("nll_loss", {"input": x, **at, "reduction": "none"}, None, [x_dot], dtype="float16")
+    assert formula(asked) == {}

@@ -32,15 +32,14 @@ def test_the_formula_rounds_as_often_as_the_reference() -> None:
 def test_operations_that_move_or_select_elements_do_not_round() -> None:
     x, row = exact(np.arange(1.0, 9.0).reshape(1, 4, 2), FMT), exact(np.arange(8.0), FMT)
     for name, operand, params, rounded in (
-        ("nn.pixel_unshuffle", exact(np.ones((1, 2, 2)), FMT), {"downscale_factor": 2}, (0, 0)),
-        ("nn.channel_shuffle", x, {"groups": 2}, (0, 0)),
-        ("nn.threshold", row, {"threshold": 2.0, "value": 1.0}, (0, 0)),
-        ("nn.glu", x, {"dim": 1}, (2, 10)),  # sigmoid and product; its derivative has more
-        ("nn.selu", row, {}, (2, 7)),  # elu and product
+        ("nn.pixel_unshuffle", exact(np.ones((1, 2, 2)), FMT), {"downscale_factor": 2}, 0),
+        ("nn.channel_shuffle", x, {"groups": 2}, 0),
+        ("nn.threshold", row, {"threshold": 2.0, "value": 1.0}, 0),
+        ("nn.glu", x, {"dim": 1}, 10),  # sigmoid and product, and their derivatives
+        ("nn.selu", row, {}, 7),  # elu and product
     ):
         node = Node(op=FUNCTIONS[name], of=(0,), params=params)
-        found = tuple([hidden_formula(node, [operand], FMT, order).loss / FMT.u for order in (0, 1)])
-        assert found == rounded, name
+        assert hidden_formula(node, [operand], FMT).loss == rounded * FMT.u, name
 
 
 def test_one_percent_of_a_moved_number_is_wrong_in_every_format() -> None:
@@ -51,7 +50,7 @@ def test_one_percent_of_a_moved_number_is_wrong_in_every_format() -> None:
         expected = node.applied([x])
         got = parts(expected)[0].astype(float)
         got[0] *= 1.0078125
-        found = compare(got, expected, fmt, hidden=hidden_formula(node, [x], fmt, 0))
+        found = compare(got, expected, fmt, hidden=hidden_formula(node, [x], fmt))
         assert [e.element for e in found.wrong] == [(0, 0, 0)]
 
 
