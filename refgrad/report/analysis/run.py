@@ -42,6 +42,7 @@ class Run:
     truncated          whether the last line is incomplete
     items              test items that finished
     news               distinct ones, whoever wrote them
+    refused            op, mode and dtype of what the framework refused, in the words of news
     counted_failures   id and mode of the results that fail the run, where an option selects them (--fail-on); None: all failures
     planned            number of planned items
     unfinished         planned items that did not finish
@@ -63,6 +64,7 @@ class Run:
     running: tuple[Running, ...] = ()
     items: tuple[FinishedItem, ...] = ()
     news: tuple[News, ...] = ()
+    refused: frozenset[str] = frozenset()
     counted_failures: tuple[tuple[str, str], ...] | None = None
     planned: int = 0
     unfinished: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from dataclasses import replace
 from refgrad.errors import ArgumentError
 from refgrad.records import Audit, End, Header
 from refgrad.records.shards import Shard
+from refgrad.report.analysis.news import worth_telling
 from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.tally import Tally
 from refgrad.report.analysis.verdict import exit_code
@@ -31,6 +32,7 @@ def merge(runs: Sequence[Run]) -> Run:
     audits: dict[tuple[bool, str, str, str], Audit] = {}
     for a in (a for run in runs for a in run.audits):
         audits[a.key] = a + audits[a.key] if a.key in audits else a
+    refused = frozenset().union(*(run.refused for run in runs))
     tally = Tally()
     for run in runs:
         tally.update(run.tally)
@@ -50,7 +52,8 @@ def merge(runs: Sequence[Run]) -> Run:
         measured=tuple(sorted(x for run in runs for x in run.measured)),
         running=tuple(sorted((c for run in runs for c in run.running), key=lambda c: (c.item, c.id))),
         items=tuple(sorted(i for run in runs for i in run.items)),
-        news=tuple(sorted({n for run in runs for n in run.news})),
+        news=worth_telling((n for run in runs for n in run.news), refused),
+        refused=refused,
         planned=sum(run.planned for run in runs),
         unfinished=tuple(sorted(name for run in runs for name in run.unfinished)),
         absent=tuple(_absent(runs)),

@@ -14,6 +14,7 @@ from refgrad.records import (
     IMPRECISE,
     KNOWN,
     TYPES,
+    UNSUPPORTED,
     Audit,
     CaseOutline,
     CaseRecord,
@@ -33,6 +34,7 @@ from refgrad.records import (
     Torn,
     encoded,
 )
+from refgrad.report.analysis.news import worth_telling
 from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.tally import Tally
 from refgrad.report.storage.expected import apply_expected
@@ -59,6 +61,7 @@ class RunReader:
         self._outlines: dict[str, CaseOutline] = {}  # by id
         self._audits: dict[tuple[bool, str, str, str], Audit] = {}
         self._news: set[News] = set()
+        self._refused: set[str] = set()  # as news name it
         self._running: set[bytes] = set()  # lines
         self._others: dict[type, list[Any]] = defaultdict(list)
 
@@ -99,6 +102,8 @@ class RunReader:
                 self._running.add(line)
 
     def _add_result(self, r: Result) -> None:
+        if r.status == UNSUPPORTED:
+            self._refused.add(f"{r.op} {r.mode} {r.dtype}")
         if r.status == AGREE:
             self._tally.add(r)
             return
@@ -140,7 +145,8 @@ class RunReader:
             measured=tuple(sorted(records[Measured])),
             running=tuple(sorted(records[Running], key=lambda c: (c.item, c.id))),
             items=tuple(sorted(records[FinishedItem])),
-            news=tuple(sorted(self._news)),
+            news=worth_telling(self._news, self._refused),
+            refused=frozenset(self._refused),
             planned=len(planned),
             unfinished=tuple(sorted(planned - {i.item for i in records[FinishedItem]})),
             lines=self.lines,

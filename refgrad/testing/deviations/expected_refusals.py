@@ -112,7 +112,8 @@ class Support:
     def _answered(self, case: Case, v: Verdict, op: str) -> None:
         if self.about(op, case.device) and self.expects(op, v.mode, case.dtype, case.device):
             refusal = Refusal(op, v.mode, case.dtype, case.device.partition(":")[0])
-            text = f"{self.version} answers where {self._before(refusal.device) or self._before('cpu')} refused; update the list"
+            before = self._before(refusal.device) or self._before("cpu")
+            text = f"{self.version} answers, for the arguments that were drawn, where {before} refused"
             self.news.setdefault(refusal, text)
 
     def lines(self) -> Iterator[News]:

@@ -45,6 +45,27 @@ def test_parts_tell_the_same_news_once(make: Any, save: Any) -> None:
     assert merge(parts).news == (News("mended", "one", "one: <b>because</b>"),)
 
 
+def refusal(make: Any, case: str) -> Any:
+    return {
+        **make.result(case, status="unsupported", mode="forward"), "dtype": "float16", "reason": "no forward mode", "elements": 0,
+        "worst": None, "ops": {}, "first_wrong": {"node": 1, "op": "nn.cdist"},
+    }  # fmt: skip
+
+
+def test_an_answer_is_no_news_where_other_arguments_are_refused(make: Any, save: Any) -> None:
+    """The list of refusals names op, mode and dtype, and the kernel depends on the arguments."""
+    names = ["nn.cdist forward float16", "nn.cdist forward float32", "nn.cdist value float16"]
+    answers = [line(name, "support") for name in names]
+    run = load(save([make.header(), refusal(make, "a" * 16), *answers, END]))
+    assert [n.name for n in run.news] == names[1:]
+    parts = [
+        load(save([make.header(shard=f"{k}/2"), *lines, END], f"{k}.jsonl"))
+        for k, lines in ((1, answers), (2, [refusal(make, "b" * 16)]))
+    ]
+    assert len(parts[0].news) == 3
+    assert merge(parts).news == run.news
+
+
 def test_news_without_a_name_is_refused(make: Any, save: Any, tmp_path: Path) -> None:
     with pytest.raises(CaseFileError, match='"name"'):
         load(save([make.header(), {"type": "news", "kind": "mended"}]))
