@@ -7,6 +7,7 @@ Where torch has classes on axis 1 of the input, so have these: (C), (N, C) or (N
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -158,19 +159,24 @@ def binary_cross_entropy(
     return reduced(_times(each, weight, "binary_cross_entropy"), reduction, "binary_cross_entropy")
 
 
-def _of_shifted_logits(
-    input: Array,
-    target: Array,
-    weight: Array | None = None,
-    reduction: str = "mean",
-    pos_weight: Array | None = None,
-) -> Array:
-    """The loss as log(1 + exp(x)) = x + log(1 + exp(-x)) gives it."""
-    who = "binary_cross_entropy_with_logits"
-    input, target = alike(input, target, who)
-    factor = 1 if pos_weight is None else 1 + _times(target, pos_weight - 1, who)
-    each = (1 - target) * input + factor * activation.softplus(-input)
-    return reduced(_times(each, weight, who), reduction, who)
+def _by_one_softplus(side: int) -> Callable[..., Array]:
+    """The loss from log(1 + exp(x)) alone, by log(1 + exp(x)) = x + log(1 + exp(-x)); with a ``side`` of -1 from that of -x."""
+
+    def loss(
+        input: Array,
+        target: Array,
+        weight: Array | None = None,
+        reduction: str = "mean",
+        pos_weight: Array | None = None,
+    ) -> Array:
+        who = "binary_cross_entropy_with_logits"
+        input, target = alike(input, target, who)
+        factor = 1 if pos_weight is None else 1 + _times(target, pos_weight - 1, who)
+        linear = (1 - target) * input if side < 0 else -_times(target, pos_weight, who) * input
+        each = linear + factor * activation.softplus(side * input)
+        return reduced(_times(each, weight, who), reduction, who)
+
+    return loss
 
 
 @twin(
@@ -184,7 +190,11 @@ def _of_shifted_logits(
     usual=(
         Formula(
             "(1 - t) x + log(1 + exp(-x)), which cancels for a target of 0 below 0",
-            function=_of_shifted_logits,
+            function=_by_one_softplus(-1),
+        ),
+        Formula(
+            "log(1 + exp(x)) - t x, which cancels for a target of 1 above 0, and by the size of pos_weight",
+            function=_by_one_softplus(1),
         ),
     ),
 )
