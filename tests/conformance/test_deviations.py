@@ -87,6 +87,7 @@ ARGUMENTS = {  # of functions
     "nn.affine_grid": {
         "theta": np.array([[[1.5, 0.25, -0.5], [0.75, 2.0, 0.5]]]), "size": (1, 1, 2, 2), "align_corners": True,
     },
+    "nn.pairwise_distance": {"x1": M, "x2": M.T / 4, "p": 3.0, "eps": 0.01, "keepdim": False},
     "nn.mean_squared_error": {"prediction": X, "target": Y, "reduction": "mean"},
     **ORDINARY_ARGUMENTS,
     "nn.scaled_dot_product_attention": {"query": M, "key": M.T / 4, "value": M + 1, "attn_mask": np.array([[True, False], [True, True]])},

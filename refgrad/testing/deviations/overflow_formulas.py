@@ -97,6 +97,29 @@ def _quotient_divided_twice(inputs: Inputs) -> Outcomes:
     }
 
 
+def _distance_divided_twice(inputs: Inputs) -> Outcomes:
+    """pairwise_distance with p > 2: what is sent through the norm n is divided by n^(p - 1) twice before anything else is multiplied.
+
+    Each of the 2 p powers of the norm has its rounding.
+    """
+    y_bar, params = inputs.y_bar, inputs.params
+    if not inputs.second or y_bar is None or any(t is None for t in inputs.xs_dot) or params["p"] <= 2:
+        return {}
+    (x1, x2), p = [_plain(x) for x in inputs.xs], params["p"]
+    row: dict[str, Any] = {"axis": -1, "keepdims": True}
+    sent = np.maximum(
+        1.0, np.reshape(np.abs(_plain(y_bar)), (*np.broadcast_shapes(x1.shape, x2.shape)[:-1], 1))
+    )
+    for x_dot in inputs.xs_dot:
+        sent = sent * np.maximum(1.0, np.max(np.abs(_plain(x_dot)), **row, initial=0.0))
+    difference = x1 - x2 + params["eps"]
+    with np.errstate(all="ignore"):
+        quotient = sent / np.linalg.norm(difference, p, **row) ** (2 * (p - 1))
+    most = quotient * (1 + 2 * p * difference.shape[-1] * inputs.fmt.u)
+    places = _overflowing(most, inputs, difference.shape)
+    return {k: [_meeting(places, x.shape)] for k, x in enumerate((x1, x2))}
+
+
 def _powers_before_quotient(axes: int, inputs: Inputs) -> Outcomes:
     """lp_pool: the tangent of the sum of powers t over a window is multiplied by the cotangent before t^(1/p - 2) makes it small again.
 
@@ -189,6 +212,7 @@ OVERFLOW_FORMULAS: dict[str, Formula] = {
     "norm by products that overflow": _products_before_norm,
     "normalize by a quotient divided twice": _quotient_divided_twice,
     **{f"lp_pool{k}d by powers that overflow": functools.partial(_powers_before_quotient, k) for k in (1, 2)},
+    "pairwise_distance by a quotient divided twice": _distance_divided_twice,
     "complex.divide by an infinite value": _quotient_times_tangent,
     "xlog1py by a quotient that overflows": _square_before_factors,
     "the logarithm of a cotangent of zero": _logarithm_of_zero_cotangent,

@@ -29,6 +29,10 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], Any, list[Any], int | str, lis
     "normalize by a quotient divided twice": (
         [[[0.1], [0.5]]], {"p": 3.0, "dim": -1}, [[-1.5], [-1.5]], [[[-0.75], [-0.75]]], 0, [[True], [False]],
     ),
+    "pairwise_distance by a quotient divided twice": (
+        [[[0.125], [1.0]], [[0.09375]]], {"p": 3.0, "eps": 0.0, "keepdim": False}, [0.5, 0.5], [[[-1.25], [1.5]], [[2.0]]], 0,
+        [[True], [False]],
+    ),
     "lp_pool1d by powers that overflow": (
         [[[15.0, -2.0, 3.0, 2.0, 15.0]]], FOURTH, [[2.0, 2.0]], [[[3.0] * 5]], 0, [[True] * 2 + [False] * 3],
     ),
@@ -62,6 +66,15 @@ def test_a_formula_explains_what_overflows_and_nothing_else(name: str) -> None:
     explained = [within(np.inf, ball, at, 1.0) for at in np.ndindex(np.shape(due))]
     assert explained == np.ravel(due).tolist()
     assert not any(within(3.0, ball, at, 1.0) for at in np.ndindex(np.shape(due)) if not np.array(due)[at])
+
+
+def test_a_distance_overflows_in_both_operands_and_not_for_the_usual_norm() -> None:
+    formula = OVERFLOW_FORMULAS["pairwise_distance by a quotient divided twice"]
+    xs, params, y_bar, dots, *_ = CASES["pairwise_distance by a quotient divided twice"]
+    balls = [exact(np.array(x), FMT) for x in (*xs, y_bar, *dots)]
+    asked = Inputs(True, tuple(balls[:2]), params, balls[2], tuple(balls[3:]), FMT)
+    assert within(np.inf, formula(asked)[1][0], (0, 0), 1.0)  # it is broadcast to both rows
+    assert formula(replace(asked, params={**params, "p": 2.0})) == {}
 
 
 def test_sums_over_a_window_overflow_together_and_order_one_has_no_powers() -> None:
