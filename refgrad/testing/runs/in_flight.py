@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 from refgrad.errors import CaseTimeout, ResultsWriteError
 from refgrad.testing.cases.case import Case
+from refgrad.testing.runs.descriptor import opened
 
 JOURNAL = ".journal"  # the suffix of the journals in the folder (journal.py)
 IMPORTING = 0.05  # seconds until it is looked again whether an import has ended that was running at the limit
@@ -70,7 +71,7 @@ class CurrentCase:
         self._path, self._trace_path = here / f"{os.getpid()}.json", here / f"{os.getpid()}.trace"
         try:
             here.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            self._descriptor = opened(self._path, os.O_WRONLY | os.O_TRUNC)
             self._trace = self._trace_path.open("w", encoding="utf-8")
         except OSError as error:
             raise ResultsWriteError(f"{self._path}: cannot be written: {error.strerror or error}") from error

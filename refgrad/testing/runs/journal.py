@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from refgrad.errors import ResultsWriteError
+from refgrad.testing.runs.descriptor import opened
 from refgrad.testing.runs.in_flight import JOURNAL, folder
 
 
@@ -40,7 +41,7 @@ class Journal:
         self._path = folder(results) / f"{os.getpid()}{JOURNAL}"
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+            self._descriptor = opened(self._path, os.O_WRONLY | os.O_TRUNC | os.O_APPEND)
         except OSError as error:
             raise ResultsWriteError(f"{self._path}: cannot be written: {error.strerror or error}") from error
 

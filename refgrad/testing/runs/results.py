@@ -26,6 +26,7 @@ from refgrad.records import (
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.verdict import Verdict
 from refgrad.testing.runs import in_flight
+from refgrad.testing.runs.descriptor import opened
 from refgrad.testing.runs.fallback_script import fallback
 from refgrad.testing.runs.in_flight import UnfinishedCase
 from refgrad.testing.runs.journal import Journal
@@ -50,9 +51,7 @@ class ResultsFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if fresh:
                 self._keep_previous()
-            self._descriptor = os.open(
-                self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if fresh else 0), 0o644
-            )
+            self._descriptor = opened(self.path, os.O_RDWR | os.O_APPEND | (os.O_TRUNC if fresh else 0))
         except OSError as error:
             raise ResultsWriteError(f"{self.path}: cannot be written: {error.strerror or error}") from error
 
