@@ -11,6 +11,7 @@ import numpy as np
 
 from refgrad import nn
 from refgrad.bounds.formats import Format
+from refgrad.nn.activations import SELU_ALPHA, SELU_SCALE
 from refgrad.testing.deviations.complex_formulas import COMPLEX_FORMULAS
 from refgrad.testing.deviations.exponential_formulas import EXPONENTIAL_FORMULAS
 from refgrad.testing.deviations.factor_formulas import FACTOR_FORMULAS
@@ -59,6 +60,19 @@ def _sinc_slope(x: Any) -> Any:
 def _exp_minus_one(inputs: Inputs) -> Outcomes:
     """expm1, and elu below 0: the exponential minus one."""
     return {VALUE: [inputs.params.get("alpha", 1.0) * (np.exp(inputs.xs[0]) - 1)]}
+
+
+def _celu_minus_one(inputs: Inputs) -> Outcomes:
+    """celu below 0: alpha times the exponential minus one."""
+    (x,), alpha = inputs.xs, inputs.params["alpha"]
+    return {VALUE: [np.where(x > 0, x, alpha * (np.exp(np.minimum(x, 0.0) / alpha) - 1))]}
+
+
+def _selu_minus_one(inputs: Inputs) -> Outcomes:
+    """selu below 0: its two constants times the exponential minus one."""
+    (x,) = inputs.xs
+    below = SELU_SCALE * SELU_ALPHA * (np.exp(np.minimum(x, 0.0)) - 1)
+    return {VALUE: [np.where(x > 0, SELU_SCALE * x, below)]}
 
 
 def _leaky_relu_in_single(inputs: Inputs) -> Outcomes:
@@ -318,6 +332,8 @@ FORMULAS: dict[str, Formula] = {
     "tanhshrink by composition": composed(_tanhshrink),
     "sinc slope that cancels": slope(_sinc_slope),
     "exp minus one": _exp_minus_one,
+    "celu by exp minus one": _celu_minus_one,
+    "selu by exp minus one": _selu_minus_one,
     "leaky_relu's slope in float32": _leaky_relu_in_single,
     "gelu_tanh by a factor in float32": composed(_gelu_tanh_in_single),
     "erf by a polynomial": _erf_by_polynomial,
