@@ -107,14 +107,12 @@ def _distance_divided_twice(inputs: Inputs) -> Outcomes:
         return {}
     (x1, x2), p = [_plain(x) for x in inputs.xs], params["p"]
     row: dict[str, Any] = {"axis": -1, "keepdims": True}
-    sent = np.maximum(
-        1.0, np.reshape(np.abs(_plain(y_bar)), (*np.broadcast_shapes(x1.shape, x2.shape)[:-1], 1))
-    )
-    for x_dot in inputs.xs_dot:
-        sent = sent * np.maximum(1.0, np.max(np.abs(_plain(x_dot)), **row, initial=0.0))
     difference = x1 - x2 + params["eps"]
+    sent = np.reshape(np.abs(_plain(y_bar)), (*difference.shape[:-1], 1))
+    along = sum(np.sum(np.abs(_plain(x_dot)), **row) for x_dot in inputs.xs_dot)
     with np.errstate(all="ignore"):
-        quotient = sent / np.linalg.norm(difference, p, **row) ** (2 * (p - 1))
+        divisor = np.linalg.norm(difference, p, **row) ** (p - 1)
+        quotient = sent / divisor**2 * np.maximum(1.0, along * divisor)
     most = quotient * (1 + 2 * p * difference.shape[-1] * inputs.fmt.u)
     places = _overflowing(most, inputs, difference.shape)
     return {k: [_meeting(places, x.shape)] for k, x in enumerate((x1, x2))}
