@@ -6,6 +6,7 @@ Where torch has classes on axis 1 of the input, so have these: (C), (N, C) or (N
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -159,24 +160,44 @@ def binary_cross_entropy(
     return reduced(_times(each, weight, "binary_cross_entropy"), reduction, "binary_cross_entropy")
 
 
-def _by_one_softplus(side: int) -> Callable[..., Array]:
-    """The loss from log(1 + exp(x)) alone, by log(1 + exp(x)) = x + log(1 + exp(-x)); with a ``side`` of -1 from that of -x."""
+WITH_LOGITS = "binary_cross_entropy_with_logits"
 
-    def loss(
-        input: Array,
-        target: Array,
-        weight: Array | None = None,
-        reduction: str = "mean",
-        pos_weight: Array | None = None,
-    ) -> Array:
-        who = "binary_cross_entropy_with_logits"
-        input, target = alike(input, target, who)
-        factor = 1 if pos_weight is None else 1 + _times(target, pos_weight - 1, who)
-        linear = (1 - target) * input if side < 0 else -_times(target, pos_weight, who) * input
-        each = linear + factor * activation.softplus(side * input)
-        return reduced(_times(each, weight, who), reduction, who)
 
-    return loss
+def _of_logits(
+    each: Callable[[Array, Array, Any], Array],
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    reduction: str = "mean",
+    pos_weight: Any = None,
+) -> Array:
+    """The reduced loss of logits; ``each`` gives its terms from input, target and pos_weight."""
+    input, target = alike(input, target, WITH_LOGITS)
+    return reduced(_times(each(input, target, pos_weight), weight, WITH_LOGITS), reduction, WITH_LOGITS)
+
+
+def _by_both_softplus(input: Array, target: Array, positive: Any) -> Array:
+    """positive t log(1 + exp(-x)) + (1 - t) log(1 + exp(x))."""
+    return _times(target * activation.softplus(-input), positive, WITH_LOGITS) + (
+        1 - target
+    ) * activation.softplus(input)
+
+
+def _by_one_softplus(input: Array, target: Array, positive: Any) -> Array:
+    """The same by log(1 + exp(-x)) = log(1 + exp(x)) - x."""
+    return (
+        _weight_of_both(target, positive) * activation.softplus(input)
+        - _times(target, positive, WITH_LOGITS) * input
+    )
+
+
+def _by_the_other_softplus(input: Array, target: Array, positive: Any) -> Array:
+    """The same by log(1 + exp(x)) = x + log(1 + exp(-x))."""
+    return (1 - target) * input + _weight_of_both(target, positive) * activation.softplus(-input)
+
+
+def _weight_of_both(target: Array, positive: Any) -> Any:
+    return 1 if positive is None else 1 + _times(target, positive - 1, WITH_LOGITS)
 
 
 @twin(
@@ -190,11 +211,11 @@ def _by_one_softplus(side: int) -> Callable[..., Array]:
     usual=(
         Formula(
             "(1 - t) x + log(1 + exp(-x)), which cancels for a target of 0 below 0",
-            function=_by_one_softplus(-1),
+            function=functools.partial(_of_logits, _by_the_other_softplus),
         ),
         Formula(
             "log(1 + exp(x)) - t x, which cancels for a target of 1 above 0, and by the size of pos_weight",
-            function=_by_one_softplus(1),
+            function=functools.partial(_of_logits, _by_one_softplus),
         ),
     ),
 )
@@ -209,11 +230,7 @@ def binary_cross_entropy_with_logits(
 
     ``weight`` and ``pos_weight`` broadcast to the input. Raises ArgumentError for shapes that do not fit or an unknown reduction.
     """
-    who = "binary_cross_entropy_with_logits"
-    input, target = alike(input, target, who)
-    positive = _times(target * activation.softplus(-input), pos_weight, who)
-    each = positive + (1 - target) * activation.softplus(input)
-    return reduced(_times(each, weight, who), reduction, who)
+    return _of_logits(_by_both_softplus, input, target, weight, reduction, pos_weight)
 
 
 @twin(
