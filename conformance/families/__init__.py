@@ -52,6 +52,7 @@ TRIES = 64  # draws until a case contains a wanted op
 ON_GRID: dict[str, Callable[[Source, str], Case]] = {
     "graphs": functools.partial(graphs, exact=True),
     "matmul": functools.partial(matmul, exact=True),
+    "softmax": functools.partial(softmax, exact=True),
     "ops": functools.partial(ops, exact=True),
     "functions": functools.partial(functions, exact=True),
     "complex": functools.partial(complex_functions, exact=True),

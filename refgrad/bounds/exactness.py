@@ -28,6 +28,7 @@ from refgrad.bounds.formats import Format
 from refgrad.bounds.small_arrays import every
 from refgrad.quiet import quiet
 
+VANISHING = -800.0  # exponentials of smaller numbers are 0 in float64, and in all formats that are judged
 _DOUBLE = 53  # significand bits of float64
 _SPLIT = 2.0**27 + 1  # which splits a number of float64 into halves
 _RESIDUAL = 2.0**-900  # a product from which its error is a number of float64
@@ -104,6 +105,17 @@ def _halves(x: PlainArray) -> tuple[PlainArray, PlainArray]:
     wide = _SPLIT * x
     high = wide - (wide - x)
     return high, x - high
+
+
+def exponential(fmt: Format, x: PlainArray, y: PlainArray, e: Any) -> PlainArray | None:
+    """A mask of the exponentials y of x that every library returns: exp(0) is 1 (C, annex F), and exp(x) is 0 far below the range.
+
+    None where there is none, and in a format without ``on_grid``. ``e`` is the radius of x.
+    """
+    if not fmt.on_grid or (e is not None and np.count_nonzero(e)):
+        return None
+    found = (x == 0) | (x < VANISHING) & (y == 0)
+    return found if np.count_nonzero(found) else None
 
 
 def unit(x: Array) -> float:

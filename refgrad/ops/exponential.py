@@ -11,8 +11,8 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.arrays import Array
-from refgrad.bounds import variation
-from refgrad.bounds.evaluation import Evaluation
+from refgrad.bounds import exactness, variation
+from refgrad.bounds.evaluation import Evaluation, Radius
 from refgrad.domain import POSITIVE, Domain, Interval, Special
 from refgrad.formula import Formula
 from refgrad.op import register
@@ -26,11 +26,19 @@ def _log(number: int, like: Array) -> Array:
     return np.log(like.dtype.type(number))
 
 
+_monotone = bounds.monotone("exp", variation.exp)
+
+
+def _exp_rounding(run: Evaluation) -> Radius:
+    """As of any monotone function; nothing at 0 and far below the range, where operands are on a grid."""
+    return exactness.without(_monotone(run), exactness.exponential(run.fmt, run.xs[0], run.y, run.es[0]))
+
+
 exp = register(
     "exp", np.exp,
     jvp=lambda x_dot, y: x_dot * y,
     vjp=lambda y_bar, y: y_bar * y,
-    rounding=bounds.monotone("exp", variation.exp),
+    rounding=_exp_rounding,
     torch=lambda torch, x: torch.exp(x),
     numpy=(np.exp,),
     special=(

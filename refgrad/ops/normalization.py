@@ -241,8 +241,8 @@ def _log_softmax(x: Array, axis: int = -1) -> PlainArray:
 def _log_softmax_rounding(run: Evaluation) -> Any:
     """e_i + log sum y exp e carried; added: |t_i|, relative error of the sum, log's ULP, the last subtraction.
 
-    In half formats kernels behave as if the sum and its logarithm were stored. Nothing where one element alone counts: the sum is 1, its
-    logarithm 0.
+    In half formats kernels behave as if the sum and its logarithm were stored. Where one element alone counts, the sum is 1 and its
+    logarithm 0: nothing for that element, nor for a difference from it that is exact.
     """
     fmt, y, xs, es, params = run.fmt, run.y, run.xs, run.es, run.params
     x, e, axis = xs[0], es[0], params["axis"]
@@ -257,7 +257,11 @@ def _log_softmax_rounding(run: Evaluation) -> Any:
     radius = np.where(x == -np.inf, 0.0, radius + (0.0 if fmt.u == fmt.u_acc else fmt.u * np.abs(log_s)))
     radius = radius + np.where(x == -np.inf, 0.0, fmt.store(y, radius))
     largest = tops(x, e, axis)
-    return exactness.without(radius, None if largest is None else (largest == 1) & (t == 0))
+    if largest is None:
+        return radius
+    differences = exactness.sums(fmt, np.asarray(t), (x, shift(x, axis)), ())
+    exact = t == 0 if differences is None else (t == 0) | differences
+    return exactness.without(radius, (largest == 1) & exact)
 
 
 log_softmax = register(
@@ -322,14 +326,21 @@ def _label_weights(x: Array, labels: Any, axis: int) -> Array:
 
 
 def _cross_entropy_rounding(run: Evaluation) -> Any:
-    """log_softmax's error at the labels, summed; then N - 1 additions and the division (half formats store the sum)."""
+    """log_softmax's error at the labels, summed; then N - 1 additions and the division (half formats store the sum).
+
+    Nothing where the logarithms are exact and on a grid, and N is a power of two.
+    """
     fmt, y, xs, params = run.fmt, run.y, run.xs, run.params
     x, axis = xs[0], params["axis"]
     chosen, labels = _chosen(x.shape, params["labels"], axis), max(np.size(params["labels"]), 1)
-    e = bounds.zero(
-        _log_softmax_rounding(run._replace(forward=None, y=_log_softmax(x, axis), params={"axis": axis}))
-    )
+    logarithms = _log_softmax(x, axis)
+    e = bounds.zero(_log_softmax_rounding(run._replace(forward=None, y=logarithms, params={"axis": axis})))
     carried = np.sum(np.where(chosen, e, 0)) / labels
+    if fmt.on_grid and carried == 0 and labels & (labels - 1) == 0:
+        terms = np.where(chosen, logarithms, 0)
+        exact = exactness.total(fmt, np.sum(np.abs(terms)), exactness.unit(terms))
+        if exact is not None and exactness.fits(fmt, np.asarray(y)):
+            return None
     radius = carried + (labels - 1) * fmt.u * (
         np.abs(y) + carried
     )  # terms are of one sign: their sum is its own size

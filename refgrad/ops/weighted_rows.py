@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import Array
+from refgrad.bounds.exactness import VANISHING
 
 
 def shift(x: Array, axis: Any) -> Array:
@@ -31,9 +32,6 @@ def tops(x: Array, e: Any, axis: Any) -> Array | None:
         return None
     t = x - shift(x, axis)
     zeros = np.add.reduce(t == 0, axis=axis, keepdims=True, dtype=np.int64)
-    vanishing = np.add.reduce(t < _VANISHING, axis=axis, keepdims=True, dtype=np.int64)
+    vanishing = np.add.reduce(t < VANISHING, axis=axis, keepdims=True, dtype=np.int64)
     found = np.where(zeros + vanishing == count(x, axis), zeros, 0)
     return found if np.count_nonzero(found) else None
-
-
-_VANISHING = -800.0  # exponentials of smaller numbers are 0 in float64, and in all formats that are judged

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -198,6 +199,25 @@ def test_float64_is_judged_in_float64_where_there_is_no_wider_format() -> None:
         _, e = radius(name, fmt, [np.array([3.0, 2.0**53 - 1]), np.array([5.0, 2.0**27 + 0.5])])
         assert e[0] == 0
         assert e[1] > 0
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_an_exponential_is_exact_at_zero_and_far_below_the_range_alone(dtype: str) -> None:
+    fmt = format_of(dtype, "cuda", on_grid=True)
+    far = -4.0 * 4096.0  # below the range of long double, too
+    value, e = radius("exp", fmt, [np.array([0.0, -0.0, far, 1.0, -1.0, -700.0])])
+    assert np.array_equal(np.broadcast_to(e, value.shape) == 0, [True, True, True, False, False, False])
+    assert np.array_equal(value[:3], [1.0, 1.0, 0.0])
+    _, e = radius("exp", replace(fmt, on_grid=False), [np.array([0.0, far])])
+    assert np.count_nonzero(e) == 2
+    x = exact(np.array([0.0, 1.0]), fmt)
+    assert (
+        np.count_nonzero(parts(np.exp(x / 3.0))[1]) == 2
+    )  # 1/3 is rounded, and the radius goes on: a rounded operand
+    half_of_least = Decimal(2) ** -1075
+    assert (
+        Decimal(exactness.VANISHING).exp() < half_of_least / 1000
+    )  # by no rounding the least number of float64
 
 
 def test_the_unit_of_an_array() -> None:

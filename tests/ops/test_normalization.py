@@ -138,3 +138,29 @@ def test_rows_in_which_one_element_alone_counts_are_exact(dtype: str) -> None:
     assert np.all(radius("softmax", [2.0, 2.0, 2.0]) > 0)  # so is 1/3
     far = radius("softmax", [0.0, -900.0])
     assert far[0] == 0
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+def test_on_a_grid_differences_from_the_only_element_that_counts_are_exact(dtype: str) -> None:
+    fmt = format_of(dtype, on_grid=True)
+    row = np.array([[-4096.0, 0.0, -8192.0], [4096.0, 0.0, -4096.0]])
+    value, e = parts(nn.log_softmax(exact(row, fmt)))
+    assert not np.any(e)
+    assert np.array_equal(value, row - np.max(row, axis=-1, keepdims=True))
+    finer = parts(nn.log_softmax(exact(row + [2.0**-13, 0.0, 0.0], fmt)))[1]  # 26 digits
+    assert np.any(finer) == (fmt.bits < 26)
+    assert np.all(parts(nn.log_softmax(exact(row, format_of(dtype))))[1][row < 0])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+def test_on_a_grid_a_cross_entropy_of_rows_as_many_as_a_power_of_two_is_exact(dtype: str) -> None:
+    fmt = format_of(dtype, on_grid=True)
+
+    def found(rows: Any, labels: list[int]) -> Any:
+        x = exact(np.asarray(rows, float), fmt)
+        return parts(normalization.cross_entropy(x, labels=np.array(labels), axis=-1))
+
+    row = [0.0, -4096.0, -8192.0]
+    assert found([row, row], [1, 0]) == (2048.0, 0.0)
+    assert found([row] * 3, [1, 0, 2])[1] > 0  # a third is rounded
+    assert found([row, [0.0, 0.0, 0.0]], [1, 0])[1] > 0  # so is log 3

@@ -63,13 +63,13 @@ def exact_by(
     with quiet():
         try:
             y, pullback = vjp(call, *primals)
-            if not _rounds_nothing(y):
+            if rounds(y):
                 return False
             y_bar = small_integers(np.random.default_rng(0), np.shape(y)) if cotangent is None else cotangent
             found = [*pullback(exact(y_bar, fmt)), jvp(call, primals, tangents)[1]]
         except (RefgradError, np.linalg.LinAlgError):  # operands that the function refuses
             return False
-    return all(map(_rounds_nothing, found))
+    return not any(map(rounds, found))
 
 
 @functools.cache
@@ -104,8 +104,9 @@ def of_the_active(
     return call
 
 
-def _rounds_nothing(x: Any) -> bool:
-    return not isinstance(x, Ball) or x.radius is None
+def rounds(x: Any) -> bool:
+    """Whether a result over Balls has an error bound that is not zero."""
+    return isinstance(x, Ball) and x.radius is not None
 
 
 def small_integers(rng: np.random.Generator, shape: tuple[int, ...]) -> PlainArray:
@@ -118,4 +119,4 @@ def small_integers(rng: np.random.Generator, shape: tuple[int, ...]) -> PlainArr
     return np.asarray(rng.choice((-3.0, -2.0, -1.0, 1.0, 2.0, 3.0), shape))
 
 
-__all__ = ["exact_by", "exact_call", "of_the_active", "rounds_nothing", "small_integers"]
+__all__ = ["exact_by", "exact_call", "of_the_active", "rounds", "rounds_nothing", "small_integers"]

@@ -19,7 +19,7 @@ from refgrad.errors import RefgradError
 from refgrad.formula import Formula
 from refgrad.node import Node
 from refgrad.op import REGISTRY, Function, Op
-from refgrad.testing.cases import exact_calls
+from refgrad.testing.cases import exact_calls, exact_graphs
 from refgrad.testing.cases.case import Case
 from refgrad.tracing.ball import Ball, exact
 
@@ -34,30 +34,37 @@ _COTANGENT = (
 def on_grid(case: Case) -> bool:
     """Whether rounding rules look for exact results in this case.
 
-    All ops round nothing on a grid, and every input, tangent and cotangent has elements of few digits on a grid of its own: so few that the
-    sum of some products of them is still a number of the format. A function has to have exact calls, and
-    its call has to be exact at these arrays (exact_calls.py).
+    Every input, tangent and cotangent has elements of few digits on a grid of its own: so few that the sum of some products of them is
+    still a number of the format. The ops round nothing on a grid, or the whole graph rounds nothing at these arrays (exact_graphs.py). A
+    function has to have exact calls, and its call has to be exact at these arrays (exact_calls.py).
     """
+    if not _LAST or _LAST[0][0]() is not case:
+        _LAST[:] = [(weakref.ref(case), _on_grid(case))]
+    return _LAST[0][1]
+
+
+_LAST: list[tuple[weakref.ref[Case], bool]] = []  # the last case that was looked at: each of its judges asks
+
+
+def _on_grid(case: Case) -> bool:
     nodes = case.graph.nodes
-    ops = [node for node in nodes if node.op is not None]
-    call = ops[0] if len(ops) == 1 and isinstance(ops[0].op, Function) else None
-    if call is None and not all(isinstance(node.op, Op) and rounds_nothing(node.op.name) for node in ops):
+    others = [
+        k
+        for k, node in enumerate(nodes)
+        if node.op is not None and not (isinstance(node.op, Op) and rounds_nothing(node.op.name))
+    ]
+    called = [k for k in others if isinstance(nodes[k].op, Function)]
+    if called and sum(node.op is not None for node in nodes) > 1:
         return False
     fmt = FORMATS[case.dtype]
     constants = [np.asarray(node.value) for node in nodes if node.op is None and not node.name]
-    arrays = (*case.inputs.values(), *case.tangents.values(), case.cotangent, *constants)
+    numbers = [x for x in constants if np.any(np.isfinite(x))]  # the NaN of a mean of nothing rounds nothing
+    arrays = (*case.inputs.values(), *case.tangents.values(), case.cotangent, *numbers)
     if not all(x.dtype.kind != "f" or _short(x, fmt) for x in arrays):
         return False
-    return call is None or _remembered(case, call)
-
-
-_LAST: list[tuple[weakref.ref[Case], bool]] = []  # the last call that was looked at: each of its judges asks
-
-
-def _remembered(case: Case, call: Node) -> bool:
-    if not _LAST or _LAST[0][0]() is not case:
-        _LAST[:] = [(weakref.ref(case), _exact_call(case, call))]
-    return _LAST[0][1]
+    if not others:
+        return True
+    return _exact_call(case, nodes[called[0]]) if called else exact_graphs.exact_graph(case, others)
 
 
 def _exact_call(case: Case, call: Node) -> bool:
@@ -124,11 +131,17 @@ def _exact_by(formula: Formula, op: Op, rng: np.random.Generator) -> bool:
 
 
 def _exact_sample(op: Op, rng: np.random.Generator) -> bool | None:
-    """Whether the value and the derivatives of the op at small integers have radii of zero; None for a value of less than two elements."""
+    """Whether the value and the derivatives of the op at small integers have radii of zero.
+
+    None where they may be zero by chance: for a value of less than two elements, and along an axis of one element.
+    """
     fmt = _format(SINGLE)
     operands, params = op.domain.sample(rng, len(op.signature.operands))
     node = Node(op=op, of=tuple(range(len(operands))), params={**op.signature.defaults, **params})
     arrays = [np.asarray(x) for x in operands]
+    axis = node.params.get("axis")
+    if isinstance(axis, int) and arrays[0].ndim and arrays[0].shape[axis] == 1:
+        return None
     balls: list[Any] = [exact(integers(rng, x.shape), fmt) if x.dtype.kind == "f" else x for x in arrays]
     with np.errstate(all="ignore"):
         try:

@@ -31,7 +31,7 @@ def test_convolutions_pooling_and_moves_round_nothing(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["nn.layer_norm", "nn.batch_norm", "nn.cross_entropy", "nn.softplus", "nn.gru_cell", "nn.glu", "complex.exp", "complex.divide",
+    ["nn.layer_norm", "nn.batch_norm", "nn.group_norm", "nn.softplus", "nn.gru_cell", "nn.glu", "complex.exp", "complex.divide",
      "complex.sqrt", "special.zeta"],
 )  # fmt: skip
 def test_quotients_roots_and_exponentials_do(name: str) -> None:
