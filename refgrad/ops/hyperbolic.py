@@ -118,6 +118,46 @@ over_cosh_square: Op = register(
     complex_rules=HOLOMORPHIC, by_parts=complex_functions.over_squared_hyperbolic_cosine,
 )  # fmt: skip
 
+
+@unwarned
+def _times_one_minus_square(t: Array, v: Array) -> Array:
+    return (t + t * v) * (1 - v)
+
+
+def _times_one_minus_square_rounding(run: Evaluation) -> PlainArray:
+    """The product of t and (1 - v)(1 + v), whose two sums and two products are rounded: each by u of t (1 + |v|)|1 - v| at most.
+
+    An error of t is multiplied by the slope. Over Balls of the single operations it would be multiplied by (1 + |v|)|1 - v|, which for
+    negative v is up to four times as much or more, and grows along a chain.
+    """
+    fmt, (t, v), es = run.fmt, run.xs, run.es
+    e, size = bounds.zero(es[1]), magnitudes.size(v, v)
+    changed = (2 * size + e) * e
+    rounded = 4 * fmt.u * (1 + 4 * fmt.u) * (magnitudes.size(1 - v, v) + e) * (1 + size + e)
+    found = bounds.product(
+        run._replace(forward=None, xs=(t, (1 - v) * (1 + v)), es=(es[0], changed + rounded))
+    )
+    return bounds.zero(found) + 4 * fmt.eta
+
+
+times_one_minus_square: Op = register(
+    "times_one_minus_square", _times_one_minus_square,
+    jvp={"t": lambda t_dot, v: times_one_minus_square(t_dot, v), "v": lambda v_dot, t, v: (t * -2) * (v_dot * v)},
+    vjp={"t": lambda y_bar, v: times_one_minus_square(y_bar, v), "v": lambda y_bar, t, v: (t * -2) * (y_bar * v)},
+    rounding=_times_one_minus_square_rounding,
+    broadcasts=True,
+    elementwise=True, branch_free=True, helper=True,
+)  # fmt: skip
+
+
+def _tangent_by_factors(t: Array, v: Array) -> Array:
+    return (t + t * v) * (1 - v) if v.dtype.kind == "c" else times_one_minus_square(t, v)
+
+
+def _cotangent_by_factors(t: Array, v: Array) -> Array:
+    return t * (1 - v) + t * (1 - v) * v if v.dtype.kind == "c" else times_one_minus_square(t, v)
+
+
 tanh = register(
     "tanh", np.tanh,
     jvp=lambda x_dot, x: over_cosh_square(x_dot, x),
@@ -138,8 +178,8 @@ tanh = register(
         ),
         Formula(
             "(1 - y)(1 + y): what is added was rounded, and below the normal range by as much as the slope",
-            jvp=lambda x_dot, y: (x_dot + x_dot * y) * (1 - y),
-            vjp=lambda y_bar, y: y_bar * (1 - y) + y_bar * (1 - y) * y,
+            jvp=lambda x_dot, y: _tangent_by_factors(x_dot, y),
+            vjp=lambda y_bar, y: _cotangent_by_factors(y_bar, y),
             blind=True,
         ),
     ),

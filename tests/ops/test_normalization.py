@@ -147,7 +147,7 @@ def test_on_a_grid_differences_from_the_only_element_that_counts_are_exact(dtype
     value, e = parts(nn.log_softmax(exact(row, fmt)))
     assert not np.any(e)
     assert np.array_equal(value, row - np.max(row, axis=-1, keepdims=True))
-    finer = parts(nn.log_softmax(exact(row + [2.0**-13, 0.0, 0.0], fmt)))[1]  # 26 digits
+    finer = parts(nn.log_softmax(exact(row + np.array([2.0**-13, 0.0, 0.0]), fmt)))[1]  # 26 digits
     assert np.any(finer) == (fmt.bits < 26)
     assert np.all(parts(nn.log_softmax(exact(row, format_of(dtype))))[1][row < 0])
 

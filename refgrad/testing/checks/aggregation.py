@@ -9,6 +9,9 @@ value of a set (the derivative of abs at 0), a bound around zero is blind.
 Supplementary inputs, which the check constructs, can show an error. Agreement there does not decide an array.
 
 An array without a correct bit in any element of any answer is wrong, even where rounding explains each element.
+
+Of an element out of bounds another formula may leave no bit: 1 - y^2 for the slope of a saturated tanh. It is imprecise at best. It is no
+evidence that an array is right, and an array in which no other element decides is undecided.
 """
 
 from __future__ import annotations
@@ -56,6 +59,7 @@ class _ArrayTotals:
     seen      elements among them with a nonzero reference value and a bound below it
     correct   whether one of these has a correct bit
     lost      imprecise elements
+    bitless   number of elements out of bounds of which a formula that kernels use leaves no bit
     ratio     the largest ratio of error to bound
     """
 
@@ -64,6 +68,7 @@ class _ArrayTotals:
     seen: int = 0
     correct: bool = False
     lost: list[Element] = field(default_factory=list)
+    bitless: int = 0
     ratio: float = -1.0
 
 
@@ -126,8 +131,10 @@ class Aggregation:
         if found.note and found.note not in part.notes:
             part.notes.append(found.note)
         part.wrong = part.wrong or list(found.wrong)
-        s.lost += found.least_precise
-        if (wrong and not _is_disagreement(part)) or (found.imprecise and part.evidence is None):
+        s.lost += [*found.least_precise, *found.lost]
+        s.bitless += found.bitless
+        excused = found.imprecise or found.bitless
+        if (wrong and not _is_disagreement(part)) or (excused and part.evidence is None):
             part.evidence = self._evidence(question, seeds, index, got(), expected, more(), keep=wrong)
             part.status = DISAGREE if wrong else IMPRECISE
         self.tally.add(-1, self.mode, found)
@@ -216,11 +223,17 @@ class Aggregation:
             p.status, p.reason = UNDECIDED, "the reference has no finite value or bound there"
         elif p.blind and not s.seen:
             p.status, p.reason = UNDECIDED, "every bound is as large as the number it bounds"
+        elif s.bitless and not s.seen:
+            p.status, p.reason = (
+                UNDECIDED,
+                "out of bounds, but a formula that kernels use leaves no bit there",
+            )
         elif p.imprecise and not s.correct:
             p.status, p.count, p.wrong = DISAGREE, p.imprecise, sorted(s.lost, key=digits)[:_LISTED]
             p.reason = "no element has a correct bit"
-        elif p.imprecise:
+        elif p.imprecise or s.bitless:
             p.status, p.wrong = IMPRECISE, sorted(s.lost, key=digits)[:_LISTED]
+            p.imprecise += s.bitless
         return p
 
 

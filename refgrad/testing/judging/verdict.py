@@ -45,6 +45,8 @@ class Comparison:
     imprecise        number of elements out of bounds that rounding explains; they are not among the wrong ones
     correct          number of elements with a correct bit; counted only where some are imprecise
     least_precise    the imprecise elements with the fewest correct digits, in that order
+    bitless          number of elements out of bounds of which a formula that kernels use leaves no bit: neither right nor wrong
+    lost             the worst of these
     sharpness        how sharp the bounds of the compared elements were, see sharpness.py
     every_wrong      makes all wrong elements, of which ``wrong`` lists the worst
     count            number of wrong elements
@@ -63,6 +65,8 @@ class Comparison:
     imprecise: int = 0
     correct: int = 0
     least_precise: list[Element] = field(default_factory=list)
+    bitless: int = 0
+    lost: list[Element] = field(default_factory=list)
     sharpness: Any = None
     every_wrong: Callable[[], list[Element]] | None = field(default=None, repr=False, compare=False)
     count: int = 0
@@ -74,6 +78,13 @@ class Comparison:
     def worst(self) -> Element | None:
         """The element with the largest error, None where none was compared."""
         return None if self.make_worst is None else self.make_worst()
+
+    def with_bitless(self, before: Comparison) -> Comparison:
+        """This comparison, told which elements were wrong ``before`` the bounds were widened by a formula that leaves no bit of them."""
+        left = {e.element for e in (*self.wrong, *self.least_precise)}
+        self.bitless = before.count + before.imprecise - self.count - self.imprecise
+        self.lost = [e for e in before.wrong if e.element not in left] if self.bitless else []
+        return self
 
 
 @dataclass(slots=True)

@@ -155,10 +155,10 @@ class _Check:
             if compared.wrong and answer.got is not None:
                 reaches = [Reach(apart(balls[k], ball), blind) for balls, blind in named()]
                 if reaches:
-                    ball = widened(ball, as_array(answer.got), reaches, zeros=True)
+                    before, ball = compared, widened(ball, as_array(answer.got), reaches, zeros=True)
                     compared = self._reconsidered(
                         answer, ball, what, k, draw, many, largest([r.bound for r in reaches])
-                    )
+                    ).with_bitless(before)
             if answer.got is not None and not compared.note:
                 compared = planted(as_array(answer.got), ball, self.subject.fmt, compared)
             more = partial(dtypes_of, self.subject.arguments, self.subject.torch_dtype, answer.like.dtype)

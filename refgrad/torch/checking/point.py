@@ -235,6 +235,7 @@ class Point:
         if found.wrong and self._loss(mode) > loss:
             hidden = self.scales.of((mode, index), seeds, expected, self._loss(mode))
             found = compare(values, expected, self.fmt, what, hidden=hidden)
+        before = found
         if found.wrong:
             named = [
                 Reach(apart(x, expected), b) for x, b in by_each(lambda: self._recomputed(mode, index, seeds))
@@ -247,7 +248,7 @@ class Point:
             near = self._reach(mode, index, seeds, expected, hidden.loss)
             reach = near if reach is None else np.fmax(reach, near)
             found = compare(values, expected, self.fmt, what, hidden=hidden, reach=reach)
-        return found
+        return found.with_bitless(before) if before.wrong else found
 
     def _reach(
         self, mode: str, index: int, seeds: Sequence[PlainArray | None], expected: Expected, loss: float

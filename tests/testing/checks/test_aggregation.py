@@ -15,6 +15,7 @@ from refgrad.testing.judging.verdict import (
     AGREE,
     DISAGREE,
     ERROR,
+    IMPRECISE,
     UNDECIDED,
     UNSUPPORTED,
     Comparison,
@@ -51,6 +52,36 @@ def test_one_element_that_was_seen_decides(gathering) -> None:
     gathering.add("g", found([5.0, -3.0], [5.0, -3.0], [9.0, 9.0])[0], ASK)
     gathering.add("g", found([5.0, 0.0], [5.0, 0.0], [0.1, 0.0])[0], ASK)
     assert gathering.verdict().status == AGREE
+
+
+def without_a_bit(got, value, radius, wider):
+    """The comparison of an array whose wrong elements a formula leaves no bit of: ``wider`` are its bounds."""
+    before, _ = found(got, value, radius)
+    return found(got, value, wider)[0].with_bitless(before)
+
+
+@pytest.mark.parametrize("wider", [1e17, np.inf])
+def test_an_array_of_which_a_formula_leaves_no_bit_is_undecided_where_it_is_out_of_bounds(
+    gathering, wider
+) -> None:
+    gathering.add("g", without_a_bit([-1.0, -2.0], [1.0, 2.0], [1e-6, 1e-6], [wider, wider]), ASK)
+    v = gathering.verdict()
+    assert v.status == UNDECIDED
+    assert "leaves no bit" in v.reason or "no finite value" in v.reason
+
+
+def test_beside_an_element_that_is_right_it_is_imprecise(gathering) -> None:
+    gathering.add("g", without_a_bit([1.0, -0.5], [1.0, 0.5], [1e-6, 1e-6], [1e-6, 5.0]), ASK)
+    v = gathering.verdict()
+    (part,) = v.parts
+    assert (v.status, part.status, part.imprecise) == (IMPRECISE, IMPRECISE, 1)
+    assert [e.element for e in part.wrong] == [(1,)]
+    assert part.evidence is not None
+
+
+def test_beside_one_that_is_wrong_it_is_wrong(gathering) -> None:
+    gathering.add("g", without_a_bit([3.0, -0.5], [1.0, 0.5], [1e-6, 1e-6], [1e-6, 5.0]), ASK)
+    assert gathering.verdict().status == DISAGREE
 
 
 def test_zeros_do_not_decide_where_other_elements_are_blind(gathering) -> None:
