@@ -119,6 +119,10 @@ ENCLOSED_BY_PARTS: list[Any] = []
 def _interpreted(op: Op, operands: tuple[Any, ...], params: Params, fmt: Format) -> Any:
     es, unknown, elements = [], False, 1
     balls: list[Any] = [x if type(x) is Ball else lift(x, fmt) for x in operands]
+    if len(balls) > 1:
+        balls = [
+            _rounded_whole(op, k, b, fmt) if b._value.dtype.kind in "iu" else b for k, b in enumerate(balls)
+        ]
     for b in balls:
         carried = b._carried
         es.append(b._reach() if carried is _NOT_YET else carried)  # it is an operand for the first time
@@ -303,6 +307,17 @@ _NUMBERS = (float, int)
 def _number(x: float, name: str) -> Ball:
     """A number as a Ball, cached: rules use the same few numbers, and the Ball depends on the name of the format alone."""
     return _constant(x, FORMATS[name])
+
+
+def _rounded_whole(op: Op, position: int, ball: Ball, fmt: Format) -> Ball:
+    """Whole numbers beside numbers of the format, which kernels convert to it: as ``lift`` has it of a constant.
+
+    An operand without a derivative, such as an index, is not converted.
+    """
+    rules, x = op.signature.vjp, ball._value
+    if rules[0 if op.signature.variadic else position] is None or every(np.abs(x) <= 2**fmt.bits):
+        return ball
+    return _constant(x.astype(fmt.wide), fmt)
 
 
 def _constant(x: Any, fmt: Format) -> Ball:

@@ -42,6 +42,26 @@ def test_a_constant_that_the_format_cannot_hold_carries_its_rounding() -> None:
     assert lift(3, FMT).radius is None
 
 
+@pytest.mark.parametrize(
+    "whole", [np.array([3, 256, 1100, -1300]), np.array([3, 256, 1100, 1300], np.uint16), 1100]
+)
+def test_whole_numbers_that_the_format_cannot_hold_carry_their_rounding(whole: Any) -> None:
+    """The reference multiplies positions by a frequency; kernels convert the positions to the format of the frequency."""
+    half = FORMATS["bfloat16"]
+    frequency = exact(np.full(4, 3.0), half)
+    y = parts(whole * frequency)[1]
+    assert np.array_equal(y, parts(np.asarray(whole, float) * frequency)[1])
+    assert y[-1] > 3.0 * 4.0  # 1100 becomes 1104, 1300 becomes 1296
+    held = parts(whole * exact(np.full(4, 3.0), FMT))[1]
+    assert np.array_equal(held, parts(np.asarray(whole, float) * exact(np.full(4, 3.0), FMT))[1])
+
+
+def test_whole_numbers_that_are_an_index_are_not_converted() -> None:
+    x = exact(np.arange(2000.0) % 256, FORMATS["bfloat16"])
+    assert np.take(x, np.array([1100, 3])).radius is None
+    assert x[np.array([1100, 3])].radius is None
+
+
 @pytest.mark.skipif(np.finfo(np.longdouble).nmant == 52, reason="long double is no wider than float64 here")
 def test_a_constant_may_be_written_with_17_digits_and_cut_off() -> None:
     wide = FORMATS["float64"]

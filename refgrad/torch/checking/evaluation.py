@@ -123,7 +123,11 @@ class Evaluator:
         return answer
 
     def forward(self, request: Request, tangents: Sequence[PlainArray | None]) -> Answer:
-        """The outputs and their tangents, for tangents of the inputs at ``seeded``. Raises Raised."""
+        """The outputs and their tangents, for tangents of the inputs at ``seeded``. Raises Raised.
+
+        Where no tangent arrives, func is called once more with inputs that require a gradient: torch then says that an op has no forward
+        mode. An op of ``torch.library.custom_op`` drops tangents without a word where no input requires one.
+        """
         watch = _MemoryWatch()
         arguments = self._arranged(request, (), watch)
         try:
@@ -137,6 +141,8 @@ class Evaluator:
                     arguments[k] = forward_ad.make_dual(arguments[k], seed.tensor)
                 outputs = self._call(arguments)
                 found = tuple(forward_ad.unpack_dual(y).tangent for y in outputs)
+                if all(tangent is None for tangent in found):
+                    self._call([_requiring(x) for x in arguments])
                 return Answer(outputs, found, written=watch.written())
         except Raised as raised:
             raised.where = "forward mode"
@@ -191,6 +197,15 @@ class Evaluator:
             if not isinstance(x, Tensor):
                 raise ArgumentError(f"func returned {kind(x)}; a tensor, or a tuple of tensors, is expected")
         return outputs
+
+
+def _requiring(x: Any) -> Any:
+    """A dual tensor, with a primal that requires a gradient."""
+    if not isinstance(x, Tensor) or not (x.is_floating_point() or x.is_complex()):
+        return x
+    primal, tangent = forward_ad.unpack_dual(x)
+    primal = primal.detach().requires_grad_()
+    return primal if tangent is None else forward_ad.make_dual(primal, tangent)
 
 
 class _MemoryWatch:

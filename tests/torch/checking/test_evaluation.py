@@ -182,3 +182,20 @@ def test_a_backward_need_not_be_differentiable() -> None:
 def test_any_other_exception_with_create_graph_is_told() -> None:
     with pytest.raises(Raised, match="of the recorded backward"):
         raising_under_create_graph(TypeError).reverse(request(), [np.ones(3)], recorded=True)
+
+
+def test_an_op_that_drops_tangents_without_a_word_has_no_forward_mode() -> None:
+    """An op of torch.library.custom_op does so where no input requires a gradient: it has a rule for reverse mode alone."""
+
+    @torch.library.custom_op("refgrad_tests::doubled", mutates_args=())
+    def doubled(x: torch.Tensor) -> torch.Tensor:
+        return x * 2
+
+    doubled.register_autograd(lambda ctx, g: g * 2)
+    with pytest.raises(Raised, match="jvp"):
+        Evaluator(doubled, (torch.ones(3),)).forward(request(), [np.ones(3)])
+
+
+def test_an_output_without_a_tangent_stays_one() -> None:
+    answer = Evaluator(lambda x: x.detach() * 2, (torch.ones(3),)).forward(request(), [np.ones(3)])
+    assert answer.found == (None,)
