@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from refgrad.bounds.profiles import Profile, profile_of
 from refgrad.errors import DeviceMissingError
 from refgrad.testing.cases.case import Case
@@ -136,8 +138,13 @@ class Backend(ABC):
         return [name for name in self.known_devices if not self.missing(name)]
 
     def judged(self, case: Case, support: ExpectedRefusals | None = None) -> Observation:
-        """The observation of a case, with the rounding profile and the list of expected refusals."""
-        return replace(self.observe(case), profile=self.profile(case.device), support=support)
+        """The observation of a case, with the rounding profile and the list of expected refusals.
+
+        What a kernel sets by ``np.seterr`` is not left behind.
+        """
+        with np.errstate():
+            seen = self.observe(case)
+        return replace(seen, profile=self.profile(case.device), support=support)
 
     def calls(self) -> dict[str, str]:
         """By mode, the framework's name for it, where that is another name."""

@@ -13,6 +13,7 @@ from refgrad.arrays import Operand, PlainArray
 from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Node
 from refgrad.testing.cases.case import Case
+from refgrad.torch.processor import keep_subnormals
 from refgrad.torch.replacement import TORCH, Namespaces
 
 # The dtypes of torch that NumPy lacks.
@@ -101,6 +102,7 @@ def as_array_or_none(t: Tensor | None) -> PlainArray | None:
 
 def as_array(t: Tensor) -> PlainArray:
     """The elements as a NumPy array, those of any floating-point dtype in float64, which holds them all exactly."""
+    keep_subnormals()
     if t._is_zerotensor():  # forward mode's symbolic zero has no memory
         t = torch.zeros(t.shape, dtype=t.dtype)
     if not t.is_cpu:

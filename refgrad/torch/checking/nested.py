@@ -30,6 +30,7 @@ from refgrad.torch.checking.orders import Answer, Answers, NotOfferedError, Orde
 from refgrad.torch.checking.roundings import counted_while
 from refgrad.torch.checking.seeding import Draw, Placed, draws
 from refgrad.torch.checking.subject import Subject
+from refgrad.torch.processor import keep_subnormals
 from refgrad.torch.program import as_array, as_array_or_none
 from refgrad.torch.refusal import described, fails_inside_torch, refuses
 from refgrad.tracing.ball import Ball
@@ -139,6 +140,7 @@ class _Check:
     def _judge(
         self, found: Answers, nested: list[Nested], draw: Draw, many: tuple[Seeds, ...], question: Question
     ) -> None:
+        keep_subnormals()
         seeds = tuple(as_array_or_none(t) for s in many for group in s.groups() for t in group)
         # Computed only where the bound of this order is too narrow: the widest bounds of all orders, and the
         # derivatives by the alternative formulas that the records of the reference's ops name.

@@ -25,6 +25,7 @@ from refgrad.torch.checking.mixed_dtypes import enclosed
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.checking.reference import Expected, Reference, perturbed
 from refgrad.torch.checking.roundings import counted
+from refgrad.torch.processor import keep_subnormals
 from refgrad.torch.program import LACKING, as_array
 from refgrad.tracing.ball import Ball, exact, parts
 
@@ -99,6 +100,7 @@ class Point:
 
     def expected_arrays(self, mode: str, request: Request, seeds: Seeds) -> list[Expected | None]:
         """The expected gradients of the active inputs, or tangents of the outputs; for zero seeds, zero where a gradient is finite."""
+        keep_subnormals()
         key = (mode, request.question.draw, request.draw, request.seeded)
         ordinary = self._expected.get((mode, WHOLE, 0, request.seeded))
         if request.question.draw == ZERO and ordinary is not None:
@@ -336,6 +338,7 @@ def integers(got: Tensor, expected: Expected, what: str) -> Comparison:
 
 def numbers(t: Tensor) -> PlainArray:
     """The elements as a NumPy array, in the memory of the tensor where possible; in float64 where NumPy lacks the dtype."""
+    keep_subnormals()
     lacking = t.dtype in LACKING or t._is_zerotensor()
     return as_array(t.detach()) if lacking else t.numpy(force=True)
 
