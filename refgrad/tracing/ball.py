@@ -310,12 +310,16 @@ def _number(x: float, name: str) -> Ball:
 
 
 def _rounded_whole(op: Op, position: int, ball: Ball, fmt: Format) -> Ball:
-    """Whole numbers beside numbers of the format, which kernels convert to it: as ``lift`` has it of a constant.
+    """An array of whole numbers beside numbers of the format, which kernels convert to it: as ``lift`` has it of a constant.
 
-    An operand without a derivative, such as an index, is not converted.
+    An operand without a derivative, such as an index, is not converted. Nor is a single number, such as the count of a mean, or an array
+    with numbers beyond the range.
     """
     rules, x = op.signature.vjp, ball._value
-    if rules[0 if op.signature.variadic else position] is None or every(np.abs(x) <= 2**fmt.bits):
+    if not x.ndim or rules[0 if op.signature.variadic else position] is None:
+        return ball
+    size = np.abs(x)
+    if every(size <= 2**fmt.bits) or not every(size <= fmt.max):
         return ball
     return _constant(x.astype(fmt.wide), fmt)
 

@@ -43,7 +43,7 @@ def test_a_constant_that_the_format_cannot_hold_carries_its_rounding() -> None:
 
 
 @pytest.mark.parametrize(
-    "whole", [np.array([3, 256, 1100, -1300]), np.array([3, 256, 1100, 1300], np.uint16), 1100]
+    "whole", [np.array([3, 256, 1100, -1300]), np.array([3, 256, 1100, 1300], np.uint16)]
 )
 def test_whole_numbers_that_the_format_cannot_hold_carry_their_rounding(whole: Any) -> None:
     """The reference multiplies positions by a frequency; kernels convert the positions to the format of the frequency."""
@@ -54,6 +54,14 @@ def test_whole_numbers_that_the_format_cannot_hold_carry_their_rounding(whole: A
     assert y[-1] > 3.0 * 4.0  # 1100 becomes 1104, 1300 becomes 1296
     held = parts(whole * exact(np.full(4, 3.0), FMT))[1]
     assert np.array_equal(held, parts(np.asarray(whole, float) * exact(np.full(4, 3.0), FMT))[1])
+
+
+def test_a_whole_number_alone_is_not_converted_nor_is_an_array_beyond_the_range() -> None:
+    """The count of a mean is divided by in a wider format, and counts beyond the range cannot be converted."""
+    for whole in (1100, np.int64(1100), np.array([3, 70_001])):
+        x = exact(np.array([1.0, 2.0]), FORMATS["float16"])
+        assert np.array_equal(parts(x * 0 + whole)[0], np.broadcast_to(whole, 2))
+        assert np.all(parts(x * whole)[1] <= FORMATS["float16"].u * 2 * 70_001)
 
 
 def test_whole_numbers_that_are_an_index_are_not_converted() -> None:
