@@ -75,13 +75,12 @@ def softmax(source: Source, dtype: str, exact: bool | None = None) -> Case:
     kind, wide = source.integer(0, len(SHAPES) - 1), length(source)
     shape = WIDE[kind % len(WIDE)](wide) if wide else SHAPES[kind]
     style = source.choice(LOGITS)
-    axis = source.integer(-len(shape), len(shape) - 1)
     form = source.choice(FORMS)
-    if (
-        exact and FORMATS[dtype].bits <= 11
-    ):  # digits for a small tangent beside such logits, or for a long sum, are lacking
+    if exact and FORMATS[dtype].bits <= 11:
+        # They have too few digits for a small tangent beside such logits, and for long sums.
         form = {"scaled softmax": "softmax", "weighted log_softmax": "log_softmax"}.get(form, form)
-        shape = SHAPES[kind] if form == "cross_entropy" else shape
+        shape = SHAPES[kind]
+    axis = source.integer(-len(shape), len(shape) - 1)
     if form == "cross_entropy":
         shape, axis = (int(np.prod(shape[:-1])), shape[-1]), -1
     w: PlainArray = np.ones(shape)
