@@ -19,7 +19,7 @@ from refgrad.bounds.rules import reference_slack
 from refgrad.quiet import quiet
 from refgrad.testing.deviations.element_setting import Setting, Site
 from refgrad.testing.deviations.narrowing import Narrowing
-from refgrad.testing.deviations.recorded_formula import TANGENT, VALUE, Inputs
+from refgrad.testing.deviations.recorded_formula import TANGENT, VALUE, Inputs, moving
 from refgrad.testing.deviations.wrong_formulas import FORMULAS
 from refgrad.testing.judging.observation import Observation, Place
 from refgrad.testing.judging.sweep import Sweep
@@ -129,7 +129,7 @@ class _Recorded(Sweep):
         narrow = d.narrow
         if narrow.formula:
             xs = tuple([self._ball(x) for x in self.operands(site.node)])
-            dots = tuple(x_dots) or (None,) * len(xs)
+            dots = moving(site.node.op, xs, tuple(x_dots) or (None,) * len(xs), self.fmt)
             given = Inputs(False, xs, site.node.params, y_bar, dots, self.fmt)
             balls = FORMULAS[narrow.formula](given).get(key)
             if not balls:

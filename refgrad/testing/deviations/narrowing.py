@@ -29,6 +29,7 @@ from refgrad.testing.deviations.recorded_formula import (
     TANGENT,
     Inputs,
     Outcomes,
+    moving,
     within,
 )
 from refgrad.testing.deviations.result_conditions import RESULT_PLACES
@@ -172,7 +173,7 @@ def _inputs(site: Site, setting: Setting, fmt: Format, *, second: bool) -> Input
             tuple(ball(case.tangents.get(n)) for n in names),
             fmt,
         )
-    xs_dot = tuple(ball(x) for x in setting.operand_tangents(site))
+    xs_dot = moving(site.node.op, xs, [ball(x) for x in setting.operand_tangents(site)], fmt)
     return Inputs(False, xs, site.node.params, ball(setting.cotangent(site)), xs_dot, fmt)
 
 

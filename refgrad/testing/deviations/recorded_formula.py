@@ -6,15 +6,15 @@ say what the other modes have in the place of plain reverse mode: the gradient o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from refgrad.bounds.formats import Format
-from refgrad.op import Params
-from refgrad.tracing.ball import parts
+from refgrad.op import Function, Op, Params
+from refgrad.tracing.ball import exact, parts
 from refgrad.transforms import jvp, vjp
 
 VALUE, TANGENT, OTHER_MODES, PAIRING = "value", "tangent", "other modes", "pairing"
@@ -34,6 +34,25 @@ class Inputs:
 
 
 Formula = Callable[[Inputs], Outcomes]
+
+
+def moving(
+    op: Op | Function | None, xs: Sequence[Any], xs_dot: Sequence[Any], fmt: Format
+) -> tuple[Any, ...]:
+    """The tangents of an op's operands: zeros for one that has none beside one that has, such as the sign of an input.
+
+    A function may compute in another way without a tangent: its operands keep None.
+    """
+    if not isinstance(op, Op) or all(x_dot is None for x_dot in xs_dot):
+        return tuple(xs_dot)
+    return tuple(
+        exact(np.zeros(np.shape(x)), fmt) if x_dot is None and _is_real(x) else x_dot
+        for x, x_dot in zip(xs, xs_dot, strict=True)
+    )
+
+
+def _is_real(x: Any) -> bool:
+    return x is not None and np.dtype(getattr(x, "dtype", type(x))).kind == "f"
 
 
 def composed(f: Callable[..., Any]) -> Formula:

@@ -6,7 +6,16 @@ import numpy as np
 
 from refgrad import grad
 from refgrad.bounds.formats import FORMATS
-from refgrad.testing.deviations.recorded_formula import TANGENT, VALUE, Inputs, composed, slope, within
+from refgrad.op import FUNCTIONS, REGISTRY
+from refgrad.testing.deviations.recorded_formula import (
+    TANGENT,
+    VALUE,
+    Inputs,
+    composed,
+    moving,
+    slope,
+    within,
+)
 from refgrad.tracing.ball import Ball, exact, parts
 
 FMT = FORMATS["float64"]
@@ -65,3 +74,14 @@ def test_a_number_belongs_to_a_formula_within_its_bound_and_not_beside_it() -> N
     blind = Ball(np.array([0.0]), np.array([np.inf]), FMT)
     assert within(123.0, blind, (0,), 1.0)  # the formula says nothing there
     assert within(np.inf, Ball(np.array([np.inf]), None, FMT), (0,), 1.0)
+
+
+def test_an_operand_of_an_op_without_a_tangent_has_zeros_beside_one_that_has() -> None:
+    """The sign of x, whose derivative is zero, beside x in logaddexp(sign(x), x)."""
+    x, x_dot = exact(X, FMT), exact(Y_BAR, FMT)
+    first, second, third = moving(REGISTRY["logaddexp"], (x, x, 3), (None, x_dot, None), FMT)
+    assert np.array_equal(parts(first)[0], np.zeros(3))
+    assert second is x_dot
+    assert third is None  # a number, not an array of the format
+    assert moving(REGISTRY["logaddexp"], (x, x), (None, None), FMT) == (None, None)
+    assert moving(FUNCTIONS["nn.batch_norm"], (x, x), (None, x_dot), FMT) == (None, x_dot)
