@@ -18,7 +18,7 @@ from refgrad.suite.announced_exit import announced_exit
 from refgrad.suite.machine import environment
 from refgrad.suite.resumption import Interrupted, check_same, interrupted, prepare
 from refgrad.suite.scope import Scope, location, scope
-from refgrad.suite.selection import Failures, last_failures
+from refgrad.suite.selection import Failures, check_repeats, last_failures
 from refgrad.suite.session import Lists, measured_seconds, one_session, rounds
 from refgrad.suite.several import addresses, labels, shared_scopes
 from refgrad.suite.summary import comparison_line, summary_line
@@ -158,6 +158,8 @@ def _plan(args: argparse.Namespace, backend: Backend, path: Path, wanted: Scope 
     if earlier is not None and args.seed is None:
         args.seed = int(earlier.header.seed or 0)
     failures = last_failures(path) if args.last_failed else None
+    if failures is not None:
+        check_repeats(failures.header, backend, args.device or (), args.dtype or ())
     wanted = wanted or scope(args, backend)
     if failures is not None:
         wanted = wanted.of_failures(failures)
