@@ -90,6 +90,10 @@ class GradientUndecided(RefgradError, AssertionError):
         self.report = report
 
 
+class NoCaseError(RefgradError):
+    """A family drew no case of the kind that a run asks for. The number that was to draw it has no case."""
+
+
 def is_tensor(x: Any) -> bool:
     """Whether x is a torch.Tensor or of a class derived from it, found out without importing torch."""
     return any(t.__name__ == "Tensor" and t.__module__.partition(".")[0] == "torch" for t in type(x).__mro__)

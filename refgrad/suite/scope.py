@@ -84,6 +84,7 @@ class Scope:
         return replace(
             self,
             families=list(head.families),
+            ops=list(head.ops),
             dtypes=list(head.dtypes),
             devices=list(head.devices),
             profile=head.profile,

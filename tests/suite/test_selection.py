@@ -142,6 +142,7 @@ def test_failures_are_repeated_on_the_backend_that_had_them(
     assert "Repeat the options of that run (refgrad " in said
     assert path.read_bytes() == written
     assert main([*usual, "--last-failed", *replaced]) == 1
+    assert load(path).header.ops == ("tanh",)
     assert main([*usual, "--last-failed", "--replace", "tanh=kernels_of_mine:right"]) == 0
 
 

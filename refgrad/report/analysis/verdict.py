@@ -10,6 +10,7 @@ from refgrad.records import DISAGREE, IMPRECISE, KNOWN, Result
 from refgrad.records.audit import EXACT_CASES
 from refgrad.report.analysis.findings import Finding, findings
 from refgrad.report.analysis.items import items, judged_cases
+from refgrad.report.analysis.never_compared import never_compared
 from refgrad.report.analysis.power import FEW, insufficient_power, powers, totals
 from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.tally import Tally, median
@@ -44,7 +45,13 @@ def exit_code(run: Run, *, complete: bool = False) -> int:
     """
     if run.crashes or failing(run):
         return FAIL
-    if run.truncated or run.tally.elements == 0 or insufficient_power(run) or _incomplete(run):
+    if (
+        run.truncated
+        or run.tally.elements == 0
+        or insufficient_power(run)
+        or _incomplete(run)
+        or never_compared(run)
+    ):
         return NOTHING
     if run.end is not None:
         implied = exit_code(replace(run, end=None, counted_failures=None), complete=True)
@@ -104,6 +111,12 @@ def _sentence(run: Run, code: int) -> str:
         return "Nothing is proved yet: the run was cut short, without a disagreement so far."
     if insufficient_power(run):
         return "The run is vacuous: too few of the errors planted in its own comparisons were caught, so agreement proves nothing."
+    unproved = never_compared(run)
+    if unproved:
+        return (
+            f"Nothing was proved of {_first_names(unproved)}: no element of {'it' if len(unproved) == 1 else 'them'} was compared. "
+            "What else was judged agrees."
+        )
     if run.header.missing:
         names = ", ".join(name for name, _ in run.header.missing)
         return f"Nothing is proved: {names} was required and is missing on this machine; what was judged without it agrees."

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from refgrad.errors import CaseTimeout, GradientMismatch, ResultsWriteError
+from refgrad.errors import CaseTimeout, GradientMismatch, NoCaseError, ResultsWriteError
 from refgrad.graph import Graph
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.sequence import CaseSequence
@@ -240,6 +240,23 @@ def test_cases_depend_on_their_numbers_and_a_longer_run_has_those_of_a_shorter(
     assert len(distinct) < len(numbers)
     for examples in (1, 12, SWEEP, 30):
         assert ids(examples) == distinct[:examples]
+
+
+def test_a_number_without_a_case_is_left_out(run: Any) -> None:
+    """Also where a failing case is made smaller: the smaller one may have no op that the run asks for."""
+
+    def of_sin(source: Source, dtype: str) -> Case:
+        case = single(source, dtype)
+        if op_of(case) != "sin":
+            raise NoCaseError("no sin")
+        return case
+
+    item, lines, raised = run(lambda case: [Verdict("value", DISAGREE)], of_sin)
+    assert isinstance(raised, GradientMismatch)
+    assert 0 < item.count.judged < EXAMPLES
+    assert item.count.judged + item.count.unjudged == EXAMPLES
+    assert item.count.drawn == 2 * EXAMPLES
+    assert {line["case"]["graph"]["nodes"][-1]["op"] for line in lines if "case" in line} <= {"sin"}
 
 
 def test_an_exception_of_the_judge_concerns_its_case_alone(run: Any) -> None:
