@@ -65,10 +65,12 @@ def _run_one(path: Path, plan: _Planned, outputs: Outputs) -> tuple[Run, int] | 
     """Judge what is planned, and write the outputs. Returns the run and its exit code; None where it was interrupted before its report."""
     from refgrad import report
 
+    began = time.monotonic() - (plan.earlier.seconds if plan.earlier else 0.0)
     with locked(path.parent), announced_exit(path):
         try:
             complete = plan.earlier is not None and plan.earlier.complete
             found = (None if complete else _judge(path, plan)) or report.load(path)
+            seconds = time.monotonic() - began
             code = report.publish(found, outputs)
         except KeyboardInterrupt:
             where = (
@@ -78,7 +80,7 @@ def _run_one(path: Path, plan: _Planned, outputs: Outputs) -> tuple[Run, int] | 
             )
             print(f"refgrad: interrupted{where}", file=sys.stderr)
             return None
-        return found, report.print_last(summary_line(found, code, outputs.page), code)
+        return found, report.print_last(summary_line(found, code, outputs.page, seconds), code)
 
 
 def _run_several(args: argparse.Namespace, found: Sequence[Backend]) -> int:

@@ -144,6 +144,7 @@ def check_interrupted(run: WholeRun) -> None:
     assert report.cases >= 7
     assert case in [c.id for c in report.running]
     assert "Partial" in run.stdout
+    assert float(run.stdout.partition(" seconds=")[2].partition(" ")[0]) > 0
     assert case in (run.out / "report.html").read_text()
 
 

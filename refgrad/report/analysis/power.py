@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from refgrad.bounds.formats import FORMATS
 from refgrad.records import Audit
+from refgrad.records.audit import EXACT_CASES
 from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.text import count, percent
 from refgrad.testing.power.thresholds import falls_short, minimum_sample, required
@@ -71,6 +72,11 @@ def totals(audits: Iterable[Audit]) -> tuple[int, int]:
     """The number of detected errors, and of planted errors that are not equivalent."""
     listed = list(audits)
     return sum(a.caught for a in listed), sum(a.detectable for a in listed)
+
+
+def totals_of_run(run: Run) -> tuple[int, int]:
+    """As ``totals``, of a whole run: errors of exact cases are among those of the other checks, and count once."""
+    return totals(a for a in run.audits if a.check != EXACT_CASES)
 
 
 @dataclass(frozen=True, slots=True)

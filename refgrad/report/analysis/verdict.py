@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from refgrad.records import DISAGREE, IMPRECISE, KNOWN, Result
-from refgrad.records.audit import EXACT_CASES
 from refgrad.report.analysis.findings import Finding, findings
 from refgrad.report.analysis.items import items, judged_cases
 from refgrad.report.analysis.never_compared import never_compared
-from refgrad.report.analysis.power import FEW, insufficient_power, powers, totals
+from refgrad.report.analysis.power import FEW, insufficient_power, powers, totals_of_run
 from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.tally import Tally, median
 from refgrad.report.analysis.text import brief, count, cut, one_line, several, short
@@ -237,8 +236,7 @@ def _proof(run: Run) -> list[tuple[str, str]]:
     proof.append((f"elements compared{where}", count(programs or in_textbook)))
     proof += _rates(run, judged, programs or in_textbook)
     if run.audits:
-        # errors of exact cases are among those of the other checks
-        caught, detectable = totals(a for a in run.audits if a.check != EXACT_CASES)
+        caught, detectable = totals_of_run(run)
         proof.append(("planted errors caught", f"{count(caught)} of {count(detectable)}"))
     else:
         proof.append(("planted errors caught", "none planted"))
