@@ -112,5 +112,9 @@ class CaseTimeout(BaseException):
     """A case exceeded its time limit. It is a BaseException, so that ``except Exception`` in a framework does not catch it."""
 
 
+class CaseInterruptedError(RefgradError):
+    """Judged code raised KeyboardInterrupt although no signal came. It is an answer to the case, and no wish of the user."""
+
+
 # What ends a case from outside. Any other exception of a framework is an answer to the case, also SystemExit and a test tool's skip.
 OUTSIDE = (KeyboardInterrupt, CaseTimeout)

@@ -18,8 +18,9 @@ RESULTS = {0: "agree", 1: "fail", 3: "nothing"}
 def summary_line(run: Run, code: int, page: Path, seconds: float = 0) -> str:
     """``refgrad:`` and pairs key=value, separated by blanks. The keys and their order stay; new ones come before ``report``.
 
-    ``disagree``, ``error`` and ``undecided`` count the cases with such a result; like ``cases`` they leave out those that shrinking has made.
-    ``seconds`` is the time of a run that was cut short, which has no end line to tell it. The path of the report comes last, to the end of the line.
+    ``disagree``, ``error`` and ``undecided`` count the cases with such a result; like ``cases`` they leave out those
+    that shrinking has made. ``seconds`` is the time of a run that was cut short, which has no end line to tell it.
+    The path of the report comes last, to the end of the line.
     """
     caught, planted = totals_of_run(run)
     pairs = {

@@ -24,7 +24,8 @@ def test_the_counts_of_a_run() -> None:
         result("c", "error"), result("d", "undecided"), result("shrunk-1", "error"), result("shrunk-2", "disagree"),
     )  # fmt: skip
     run = Run(
-        Header("0", "", ()), results, Tally.of(results), (Audit("sign", "float32", 10, 2, 7), Audit("sign", "float32", 4, 1, 3, EXACT_CASES)), (Crash("", "x[1]", "died"),),
+        Header("0", "", ()), results, Tally.of(results),
+        (Audit("sign", "float32", 10, 2, 7), Audit("sign", "float32", 4, 1, 3, EXACT_CASES)), (Crash("", "x[1]", "died"),),
         End(1, "", 12.5),
         unfinished=("y",),
     )  # fmt: skip

@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from refgrad.errors import OUTSIDE, CaseTimeout, GradientMismatch, NoCaseError, ResultsWriteError
+from refgrad.errors import (
+    OUTSIDE,
+    CaseInterruptedError,
+    CaseTimeout,
+    GradientMismatch,
+    NoCaseError,
+    ResultsWriteError,
+)
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.sequence import CaseSequence, Family
 from refgrad.testing.deviations.deviation import Deviation
@@ -285,6 +292,8 @@ class _Block:
                 return examine(case, self.observe, self.deviations)
         except CaseTimeout:
             return [self._timeout()]
+        except CaseInterruptedError as error:
+            return [failed(error)]
 
     def count(self, shrunk: int, unshrunk: int) -> Count:
         """The numbers of cases and faults."""
