@@ -123,7 +123,8 @@ def _width(dtype: str) -> tuple[int, str]:
 def weakest(run: Run) -> Power | None:
     """The kind of error whose detected share exceeds the required one least, or is furthest below; None where no share is required.
 
-    Exact cases leave nothing to exceed, for all of their errors are required.
+    Exact cases leave nothing to exceed, for all of their errors are required. A kind of which every error was detected is not weak.
     """
-    judged = [p for p in powers(run) if p.required is not None and p.required < 1 and p.state != FEW]
+    open_to = [p for p in powers(run) if p.required is not None and p.required < 1 and p.state != FEW]
+    judged = [p for p in open_to if p.audit.caught < p.audit.detectable]
     return min(judged, key=lambda p: p.audit.caught / p.audit.detectable - (p.required or 0), default=None)

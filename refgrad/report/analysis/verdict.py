@@ -167,8 +167,10 @@ def _partial(run: Run) -> str:
             f"of its parts {_first_names(run.absent)} {'is' if len(run.absent) == 1 else 'are'} not here"
         )
     text = "Partial: the run ended before all was judged."
+    interrupted = ", so the run was interrupted and what follows is what it had written by then"
+    cut_short = interrupted if run.truncated or run.end is None else ""
     if why:
-        text = f"Partial: {', and '.join(why)}, so the run was interrupted and what follows is what it had written by then."
+        text = f"Partial: {', and '.join(why)}{cut_short}."
     if run.unfinished:
         text += f" Of {several(run.planned, 'test item')} {count(len(run.unfinished))} did not finish: {_first_names(run.unfinished)}."
     return text
