@@ -16,6 +16,7 @@ from refgrad.report.analysis.tally import Tally, median
 from refgrad.report.analysis.text import brief, count, cut, one_line, several, short
 
 PASS, FAIL, NOTHING = 0, 1, 3
+_LONGEST_TITLE, _TITLES = 48, 100  # characters of a title in the headline, and of all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +132,12 @@ def _sentence(run: Run, code: int) -> str:
 
 
 def _titles(found: Sequence[Finding]) -> str:
-    """The titles of the first findings, and the number of further ones."""
-    shown = ", ".join(cut(one_line(f.title), 60) for f in found[:4])
-    return shown + (f" and {count(len(found) - 4)} more" if len(found) > 4 else "")
+    """The titles of the first findings, shortened, and the number of further ones. The findings below have them in full."""
+    titles = [cut(one_line(f.title), _LONGEST_TITLE) for f in found[:4]]
+    fitting = [k for k in range(1, len(titles) + 1) if len(", ".join(titles[:k])) <= _TITLES]
+    shown = max(fitting, default=1)
+    more = f" and {count(len(found) - shown)} more" if len(found) > shown else ""
+    return ", ".join(titles[:shown]) + more
 
 
 def _notes(run: Run, code: int) -> list[str]:
@@ -237,11 +241,10 @@ def _proof(run: Run) -> list[tuple[str, str]]:
     )
     proof.append((f"elements compared{where}", count(programs or in_textbook)))
     proof += _rates(run, judged, programs or in_textbook)
-    if run.audits:
-        caught, detectable = totals_of_run(run)
-        proof.append(("planted errors caught", f"{count(caught)} of {count(detectable)}"))
-    else:
-        proof.append(("planted errors caught", "none planted"))
+    caught, detectable = totals_of_run(run)
+    proof.append(
+        ("planted errors caught", f"{count(caught)} of {count(detectable)}" if detectable else "none planted")
+    )
     right, refused = sum(a.right for a in run.audits), sum(a.refused for a in run.audits)
     if right:  # the control: a check that refuses everything would detect every planted error as well
         proof.append(("right formulas accepted", f"{count(right - refused)} of {count(right)}"))
