@@ -112,6 +112,10 @@ class CaseTimeout(BaseException):
     """A case exceeded its time limit. It is a BaseException, so that ``except Exception`` in a framework does not catch it."""
 
 
+class SignalInterrupt(KeyboardInterrupt):
+    """A signal came that ends a run as Ctrl-C does."""
+
+
 class CaseInterruptedError(RefgradError):
     """Judged code raised KeyboardInterrupt although no signal came. It is an answer to the case, and no wish of the user."""
 

@@ -11,18 +11,18 @@ from pathlib import Path
 from types import FrameType
 from unittest import mock
 
-from refgrad.errors import CaseInterruptedError
+from refgrad.errors import CaseInterruptedError, SignalInterrupt
 
 
 class Interrupts:
     """The interrupts of a process. ``note`` takes a line that says why the process ends."""
 
     def __init__(self, note: Callable[[str], object]) -> None:
-        self.note, self.signals, self._watching = note, 0, False
+        self.note, self._watching = note, False
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        """Count the signals SIGINT, and note a call of ``os._exit``. Outside of the main thread signals cannot be counted."""
+        """Tell of the signal SIGINT, and note a call of ``os._exit``. Outside of the main thread no signal can be told."""
         here, leave = os.getpid(), os._exit
 
         def end(status: int) -> None:
@@ -30,16 +30,15 @@ class Interrupts:
                 self.note(f"the judged code called os._exit({status})")
             leave(status)
 
-        def count(_number: int, _frame: FrameType | None) -> None:
-            self.signals += 1
+        def interrupt(_number: int, _frame: FrameType | None) -> None:
             self.note("the process was interrupted by the signal SIGINT")
-            raise KeyboardInterrupt
+            raise SignalInterrupt
 
         before = signal.getsignal(signal.SIGINT)
         in_main = threading.current_thread() is threading.main_thread()
         self._watching = in_main and before is signal.default_int_handler
         if self._watching:
-            signal.signal(signal.SIGINT, count)
+            signal.signal(signal.SIGINT, interrupt)
         try:
             with mock.patch.object(os, "_exit", end):
                 yield
@@ -51,11 +50,12 @@ class Interrupts:
     @contextlib.contextmanager
     def told_apart(self) -> Iterator[None]:
         """Raise CaseInterruptedError for a KeyboardInterrupt without a signal; it names the function that raised it."""
-        signals = self.signals
         try:
             yield
+        except SignalInterrupt:
+            raise
         except KeyboardInterrupt as error:
-            if not self._watching or self.signals > signals:
+            if not self._watching:
                 raise
             raise CaseInterruptedError(
                 f"KeyboardInterrupt{_said(error)}, raised by {_place(error)}"

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from refgrad.errors import CaseInterruptedError
+from refgrad.errors import CaseInterruptedError, SignalInterrupt
 from refgrad.testing.runs.interrupts import Interrupts
 
 
@@ -39,7 +39,13 @@ def test_an_interrupt_by_a_signal_stays_one() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_where_signals_are_not_counted_nothing_is_told_apart() -> None:
+def test_another_signal_that_ends_a_run_is_no_interrupt_of_the_judged_code() -> None:
+    found = Interrupts(print)
+    with pytest.raises(SignalInterrupt), found.watched(), found.told_apart():
+        raise SignalInterrupt
+
+
+def test_where_signals_are_not_told_nothing_is_told_apart() -> None:
     with pytest.raises(KeyboardInterrupt), Interrupts(print).told_apart():
         kernel()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -320,7 +321,7 @@ def test_an_interrupt_keeps_what_was_observed_and_names_its_case(run: Any, tmp_p
     def observe(case: Case) -> Any:
         asked.append(case.id)
         if len(asked) == 20:  # in the middle of the sweep of cases 17 to 32
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return Nothing()
 
     _, lines, raised = run(wrong(), observe=observe, named=True)
