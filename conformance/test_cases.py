@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from refgrad.errors import CaseTimeout, GradientMismatch
+from refgrad.errors import CaseInterruptedError, CaseTimeout, GradientMismatch
 from refgrad.pytest_plugin import COUNT
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.verdict import Verdict
 from refgrad.testing.power.audit import Audit
 from refgrad.testing.runs.in_flight import CurrentCase
 from refgrad.testing.runs.item import examine, timeout, write
+from refgrad.testing.runs.judgement import failed
 from refgrad.testing.runs.results import ResultsFile
 from refgrad.testing.runs.scripts import script_of
 
@@ -54,6 +55,8 @@ def failures(
             verdicts = examine(case, framework.observe, applicable(current, *chosen), audit)
     except CaseTimeout:
         verdicts = [timeout(limit)]
+    except CaseInterruptedError as error:
+        verdicts = [failed(error)]
     write(results, case, verdicts, script_of(framework.backend, current.limited))
     results.write(*audit.records(), *framework.news())
     current.finished()

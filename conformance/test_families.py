@@ -11,7 +11,7 @@ import pytest
 
 from refgrad import backends
 from refgrad.backends import Backend
-from refgrad.errors import CaseTimeout
+from refgrad.errors import CaseInterruptedError, CaseTimeout
 from refgrad.records import News
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.vocabulary import Shared, from_json
@@ -23,6 +23,7 @@ from refgrad.testing.judging.observation import Observation
 from refgrad.testing.runs import deviation_evidence
 from refgrad.testing.runs.in_flight import CurrentCase
 from refgrad.testing.runs.item import Item, timeout, write
+from refgrad.testing.runs.judgement import failed
 from refgrad.testing.runs.results import ResultsFile
 from refgrad.testing.runs.scripts import script_of
 
@@ -179,6 +180,8 @@ def test_deviation_still_occurs(
             verdicts = deviation_evidence.judged(deviation, build, framework.observe, deviations)
     except CaseTimeout:
         verdicts = [timeout(refgrad_current.limit)]
+    except CaseInterruptedError as error:
+        verdicts = [failed(error)]
     write(refgrad_results, case, verdicts, script_of(framework.backend, refgrad_current.limited))
     refgrad_current.finished()
     found = deviation_evidence.outcome(deviation, build, verdicts)

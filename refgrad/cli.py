@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import errno
 import sys
 from collections.abc import Sequence
@@ -28,7 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.forgive_standard_error()
     console.use_substitutes()
     parser = _parser()
-    args = parser.parse_args(argv)
+    args, strangers = parser.parse_known_args(argv)
+    if strangers:
+        _refuse(getattr(args, "parser", parser), strangers)
     try:
         return console.flush(int(args.run(args)))
     except (DeviceMissingError, ResultsWriteError) as error:
@@ -58,6 +61,19 @@ def _report_error(error: object, code: int) -> int:
     """Print an error to standard error, without control characters, and return the exit code."""
     print(f"refgrad: {console.printable_line(error)}", file=sys.stderr)
     return code
+
+
+def _refuse(command: argparse.ArgumentParser, strangers: Sequence[str]) -> None:
+    """End with the usage of the command that does not take these arguments, and name options like them."""
+    options = [name for action in command._actions for name in action.option_strings]
+    like = [
+        n
+        for s in strangers
+        if s.startswith("-")
+        for n in difflib.get_close_matches(s.partition("=")[0], options, 1)
+    ]
+    advice = f"; did you mean {' or '.join(dict.fromkeys(like))}?" if like else ""
+    command.error(console.printable_line(f"unrecognized arguments: {' '.join(strangers)}{advice}"))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -243,6 +259,8 @@ def _parser() -> argparse.ArgumentParser:
         "backends", help="the frameworks that can be judged, and how to install them"
     )
     listed.set_defaults(run=_backends)
+    for command in commands.choices.values():
+        command.set_defaults(parser=command)
     return parser
 
 

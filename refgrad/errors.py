@@ -90,6 +90,10 @@ class GradientUndecided(RefgradError, AssertionError):
         self.report = report
 
 
+class NoCaseError(RefgradError):
+    """A family drew no case of the kind that a run asks for. The number that was to draw it has no case."""
+
+
 def is_tensor(x: Any) -> bool:
     """Whether x is a torch.Tensor or of a class derived from it, found out without importing torch."""
     return any(t.__name__ == "Tensor" and t.__module__.partition(".")[0] == "torch" for t in type(x).__mro__)
@@ -106,6 +110,14 @@ TENSOR = "a NumPy array is expected. Pass x.detach().numpy(); what torch code co
 
 class CaseTimeout(BaseException):
     """A case exceeded its time limit. It is a BaseException, so that ``except Exception`` in a framework does not catch it."""
+
+
+class SignalInterrupt(KeyboardInterrupt):
+    """A signal came that ends a run as Ctrl-C does."""
+
+
+class CaseInterruptedError(RefgradError):
+    """Judged code raised KeyboardInterrupt although no signal came. It is an answer to the case, and no wish of the user."""
 
 
 # What ends a case from outside. Any other exception of a framework is an answer to the case, also SystemExit and a test tool's skip.

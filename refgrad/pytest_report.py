@@ -205,9 +205,15 @@ class UserReport:
             )
             return
         message = verdict(run)
-        self.message = f"exit {message.exit}: {message.sentence}\nreport: {page}"
         if message.exit and exitstatus == pytest.ExitCode.OK:  # a run that proved nothing must not pass
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        ended = int(session.exitstatus)
+        said = (
+            f"exit {ended}"
+            if ended == message.exit
+            else f"verdict {message.exit}, and pytest ends with exit code {ended}"
+        )
+        self.message = f"{said}: {message.sentence}\nreport: {page}"
 
 
 def _header(config: pytest.Config) -> Header:

@@ -164,10 +164,28 @@ def test_the_table_of_ops(capsys) -> None:
     assert "matmul" in out
 
 
+def test_a_mistyped_option_is_told_by_its_command(capsys) -> None:
+    for given, said in (
+        (["conformance", "--exampels", "3"], "--exampels 3; did you mean --examples?"),
+        (["report", "r.jsonl", "--junti=x.xml"], "--junti=x.xml; did you mean --junit?"),
+        (["ops", "tanh"], "unrecognized arguments: tanh\n"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            main(given)
+        err = capsys.readouterr().err
+        assert err.startswith(f"usage: refgrad {given[0]} ")
+        assert said in err
+    with pytest.raises(SystemExit, match="2"):
+        main(["--vresion"])
+    assert "did you mean --version?" in capsys.readouterr().err
+
+
 def test_an_unknown_family_is_named(capsys, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     assert main(["conformance", "--family", "frogs", "--out", str(tmp_path)]) == 2
     assert "no family named ['frogs']" in capsys.readouterr().err
+    assert main(["conformance", "--family", "op", "--out", str(tmp_path)]) == 2
+    assert "no family named ['op']; did you mean ops? there are" in capsys.readouterr().err
 
 
 def test_a_missing_device_is_exit_code_3_by_name(capsys, tmp_path: Path) -> None:

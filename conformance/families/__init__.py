@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Collection
 
 from refgrad.backends import Backend
+from refgrad.errors import NoCaseError
 from refgrad.op import FUNCTIONS, REGISTRY
 from refgrad.op.traits import ELEMENTWISE
 from refgrad.testing.cases.case import Case
@@ -122,20 +123,25 @@ def occurs(name: str, ops: Collection[str], dtype: str = "float32") -> bool:
 
 
 def containing(draw: Callable[[Source, str], Case], ops: Collection[str]) -> Callable[[Source, str], Case]:
-    """The family of the cases of another one that contain one of the ops. After TRIES draws without any it takes the last case."""
+    """The family of the cases of another one that contain one of the ops.
+
+    It raises NoCaseError after TRIES draws without any.
+    """
 
     def drawn(source: Source, dtype: str) -> Case:
         for _ in range(TRIES):
             case = draw(source, dtype)
             if _contains(case, ops):
-                break
-        return case
+                return case
+        raise NoCaseError(f"none of {TRIES} draws contains one of the ops {sorted(ops)}")
 
     return drawn
 
 
 def _contains(case: Case, ops: Collection[str]) -> bool:
-    return any(node.op is not None and node.op.name in ops for node in case.graph.nodes)
+    """Whether the result depends on one of the ops. A draw may also make nodes that lead nowhere: no framework is asked for these."""
+    nodes = (case.graph.nodes[k] for k in case.graph.order())
+    return any(node.op is not None and node.op.name in ops for node in nodes)
 
 
 __all__ = [

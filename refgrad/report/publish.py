@@ -14,7 +14,7 @@ from refgrad.errors import ArgumentError
 from refgrad.report.analysis.baseline import compare_with_baseline
 from refgrad.report.analysis.policy import counted_failures, fail_on_values
 from refgrad.report.analysis.run import Run
-from refgrad.report.analysis.verdict import FAIL, exit_code
+from refgrad.report.analysis.verdict import NOTHING, exit_code
 from refgrad.report.ci.github import commands, summary
 from refgrad.report.ci.gitlab import gitlab
 from refgrad.report.ci.junit import junit
@@ -81,7 +81,7 @@ def _check_distinct_paths(read: Sequence[str], written: Sequence[str | None]) ->
 def publish(run: Run, outputs: Outputs) -> int:
     """Print the table and write the requested files. Returns the exit code of the run.
 
-    An output that cannot be written is reported on standard error and makes the exit code nonzero; the other outputs are still written,
+    An output that cannot be written is reported on standard error and makes an exit code of 0 to 3; the other outputs are still written,
     and an existing file stays unchanged.
     """
     if outputs.fail_on:
@@ -107,7 +107,7 @@ def publish(run: Run, outputs: Outputs) -> int:
         path = os.environ.get("GITHUB_STEP_SUMMARY")
         if path:
             complete &= try_to_write(path, lambda: _append(path, summary(run, compared)))
-    return exit_code(run) if complete else exit_code(run) or FAIL
+    return exit_code(run) if complete else exit_code(run) or NOTHING
 
 
 def try_to_write(path: object, write_it: Callable[[], object]) -> bool:
@@ -132,8 +132,8 @@ def _without_workflow_commands(text: str) -> str:
 
 
 def print_last(line: str, code: int) -> int:
-    """Print the last line of a run. Returns the exit code, which is not 0 where the line cannot be printed."""
-    return code if print_or_report(printable_line(line)) else code or FAIL
+    """Print the last line of a run. Returns the exit code: 3 instead of 0 where the line cannot be printed."""
+    return code if print_or_report(printable_line(line)) else code or NOTHING
 
 
 def print_or_report(text: str) -> bool:

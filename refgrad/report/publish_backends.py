@@ -12,7 +12,7 @@ from refgrad.report.analysis.backend_comparison import compare_backends
 from refgrad.report.analysis.policy import NEW, fail_on_values
 from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.text import one_line
-from refgrad.report.analysis.verdict import FAIL
+from refgrad.report.analysis.verdict import NOTHING
 from refgrad.report.page.backends_html import PAGE, write_backends
 from refgrad.report.publish import Outputs, print_or_report, publish, try_to_write
 from refgrad.report.storage.files import folder_names, is_special_file
@@ -66,7 +66,7 @@ def _completed(path: str | None, folder: str) -> str | None:
 def publish_backends(runs: Mapping[str, Run], outputs: Mapping[str, Outputs], page: Path) -> int:
     """Print the table of each backend and the comparison, and write all files. Returns the exit code of the comparison.
 
-    An output that cannot be written is reported on standard error and makes the exit code nonzero.
+    An output that cannot be written is reported on standard error and makes an exit code of 0 to 3.
     """
     codes = {}
     for label, run in runs.items():
@@ -89,4 +89,4 @@ def publish_comparison(runs: Mapping[str, Run], codes: Mapping[str, int], page: 
         complete &= print_or_report(f"report: {page}")
     else:
         complete = False
-    return comparison.exit if complete else comparison.exit or FAIL
+    return comparison.exit if complete else comparison.exit or NOTHING

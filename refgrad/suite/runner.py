@@ -18,7 +18,7 @@ from refgrad.suite.announced_exit import announced_exit
 from refgrad.suite.machine import environment
 from refgrad.suite.resumption import Interrupted, check_same, interrupted, prepare
 from refgrad.suite.scope import Scope, location, scope
-from refgrad.suite.selection import Failures, last_failures
+from refgrad.suite.selection import Failures, check_repeats, last_failures
 from refgrad.suite.session import Lists, measured_seconds, one_session, rounds
 from refgrad.suite.several import addresses, labels, shared_scopes
 from refgrad.suite.summary import comparison_line, summary_line
@@ -65,10 +65,12 @@ def _run_one(path: Path, plan: _Planned, outputs: Outputs) -> tuple[Run, int] | 
     """Judge what is planned, and write the outputs. Returns the run and its exit code; None where it was interrupted before its report."""
     from refgrad import report
 
+    began = time.monotonic() - (plan.earlier.seconds if plan.earlier else 0.0)
     with locked(path.parent), announced_exit(path):
         try:
             complete = plan.earlier is not None and plan.earlier.complete
             found = (None if complete else _judge(path, plan)) or report.load(path)
+            seconds = time.monotonic() - began
             code = report.publish(found, outputs)
         except KeyboardInterrupt:
             where = (
@@ -78,7 +80,7 @@ def _run_one(path: Path, plan: _Planned, outputs: Outputs) -> tuple[Run, int] | 
             )
             print(f"refgrad: interrupted{where}", file=sys.stderr)
             return None
-        return found, report.print_last(summary_line(found, code, outputs.page), code)
+        return found, report.print_last(summary_line(found, code, outputs.page, seconds), code)
 
 
 def _run_several(args: argparse.Namespace, found: Sequence[Backend]) -> int:
@@ -158,6 +160,8 @@ def _plan(args: argparse.Namespace, backend: Backend, path: Path, wanted: Scope 
     if earlier is not None and args.seed is None:
         args.seed = int(earlier.header.seed or 0)
     failures = last_failures(path) if args.last_failed else None
+    if failures is not None:
+        check_repeats(failures.header, backend, args.device or (), args.dtype or ())
     wanted = wanted or scope(args, backend)
     if failures is not None:
         wanted = wanted.of_failures(failures)

@@ -79,15 +79,12 @@ class Scope:
         return [i for i in planned if _generated().can_draw(i.family, None, i.dtype)]
 
     def of_failures(self, failures: Failures) -> Scope:
-        """The scope of a run that judges the failures of an earlier run again. Raises ArgumentError where that judged another backend."""
+        """The scope of a run that judges the failures of an earlier run again."""
         head = failures.header
-        if head.backend != self.backend.name:
-            raise ArgumentError(
-                f"--last-failed: the last run judged {head.backend}, and this one is to judge {self.backend.name}: name its --backend"
-            )
         return replace(
             self,
             families=list(head.families),
+            ops=list(head.ops),
             dtypes=list(head.dtypes),
             devices=list(head.devices),
             profile=head.profile,
@@ -234,8 +231,10 @@ def _families(requested: Sequence[str] | None, ops: Sequence[str], backend: Back
         raise ArgumentError(
             f"the items of the family {LECTURES} are written in torch, too, and it is missing: leave the family out, or install torch"
         )
-    if set(wanted) - set(known):
-        raise ArgumentError(f"no family named {sorted(set(wanted) - set(known))}; there are {sorted(known)}")
+    if strangers := sorted(set(wanted) - set(known)):
+        near = dict.fromkeys(n for name in strangers for n in difflib.get_close_matches(name, known, 1))
+        like = f"; did you mean {' or '.join(near)}?" if near else ";"
+        raise ArgumentError(f"no family named {strangers}{like} there are {sorted(known)}")
     for name in ops:
         if name not in single:
             like = " or ".join(difflib.get_close_matches(name, single, 3))

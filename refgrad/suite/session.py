@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from refgrad.errors import SignalInterrupt
 from refgrad.records import FinishedItem
 from refgrad.suite.processes import MOST
 from refgrad.suite.scope import FIXED, LECTURES, TEXTBOOK, Scope, location
@@ -188,7 +189,7 @@ def _signals_interrupt() -> Iterator[None]:
     """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        raise SignalInterrupt
 
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -8,19 +8,21 @@ from pathlib import Path
 from refgrad.records import DISAGREE, ERROR, UNDECIDED
 from refgrad.report.analysis.backend_comparison import compare_backends
 from refgrad.report.analysis.items import judged_cases
-from refgrad.report.analysis.power import totals
+from refgrad.report.analysis.power import totals_of_run
 from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.text import one_line
 
 RESULTS = {0: "agree", 1: "fail", 3: "nothing"}
 
 
-def summary_line(run: Run, code: int, page: Path) -> str:
+def summary_line(run: Run, code: int, page: Path, seconds: float = 0) -> str:
     """``refgrad:`` and pairs key=value, separated by blanks. The keys and their order stay; new ones come before ``report``.
 
-    ``disagree``, ``error`` and ``undecided`` count the cases with such a result. The path of the report comes last, to the end of the line.
+    ``disagree``, ``error`` and ``undecided`` count the cases with such a result; like ``cases`` they leave out those
+    that shrinking has made. ``seconds`` is the time of a run that was cut short, which has no end line to tell it.
+    The path of the report comes last, to the end of the line.
     """
-    caught, planted = totals(run.audits)
+    caught, planted = totals_of_run(run)
     pairs = {
         "result": RESULTS.get(code, "nothing"),
         "exit": code,
@@ -34,7 +36,7 @@ def summary_line(run: Run, code: int, page: Path) -> str:
         "elements": run.tally.elements,
         "planted": planted,
         "caught": caught,
-        "seconds": 0 if run.end is None else run.end.seconds,
+        "seconds": round(seconds, 1) if run.end is None else run.end.seconds,
         "backend": one_line(run.header.label).replace(" ", "-"),
         "report": page,
     }
@@ -62,6 +64,6 @@ def _line(pairs: Mapping[str, object]) -> str:
 
 
 def _cases(run: Run, status: str) -> int:
-    """The number of distinct cases with a result of this status."""
+    """The number of distinct drawn cases with a result of this status."""
     found = run.tally.cases.by_entries().items()
-    return sum(cases for entries, cases in found if any(e.status == status for e in entries))
+    return sum(cases for entries, cases in found if any(e.status == status and not e.shrunk for e in entries))

@@ -6,6 +6,7 @@ module, in which one function is another. So the replacement is called with the 
 
 from __future__ import annotations
 
+import difflib
 import functools
 import importlib
 import inspect
@@ -21,7 +22,7 @@ import torch
 
 import refgrad.ops  # noqa: F401  registers every op
 from refgrad.errors import ArgumentError
-from refgrad.op import OpRecord, known
+from refgrad.op import REGISTRY, OpRecord, known
 from refgrad.quiet import quiet
 
 _SAMPLES = 40  # draws of operands and parameters by which the counterpart is found: the rarest way of calling it comes up
@@ -89,8 +90,11 @@ def _replacement(text: str) -> Replacement:
         )
     op = known(op_name)
     if op is None or op.torch is None:
+        known_ops = [name for name, record in REGISTRY.items() if record.torch is not None]
+        like = " or ".join(difflib.get_close_matches(op_name, known_ops, 3))
         raise ArgumentError(
-            f"--replace {text}: {op_name!r} is no op with a counterpart in torch; `refgrad ops` lists them"
+            f"--replace {text}: {op_name!r} is no op with a counterpart in torch; {f'did you mean {like}? ' if like else ''}"
+            "`refgrad ops` lists them"
         )
     path, calls = counterpart(op)
     if not path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import warnings
 from collections import Counter
@@ -13,10 +14,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import NoSuchExample
 
-from conformance.families import FAMILIES, ON_GRID, can_draw
+from conformance.families import FAMILIES, ON_GRID, can_draw, containing
 from conformance.families.arrays import carrier, rounded, short
 from refgrad.bounds import exactness
 from refgrad.bounds.formats import DTYPES, FORMATS, computed_on, format_of
+from refgrad.errors import NoCaseError
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.grid import on_grid
 from refgrad.testing.cases.reduction import Rank, Reduction
@@ -283,3 +285,16 @@ def test_numbers_of_few_bits_are_what_rounding_makes_of_them(dtype: str) -> None
     found, expected = short(x, dtype), rounded(x, dtype)
     assert found.dtype == expected.dtype
     np.testing.assert_array_equal(found, expected)
+
+
+def test_cases_without_a_wanted_op_are_not_drawn() -> None:
+    """Case 0 takes the first option of every choice, which holds none of most ops."""
+    draw = containing(FAMILIES["graphs"], {"arctanh"})
+    with pytest.raises(NoCaseError, match="contains one of the ops"):
+        CaseSequence(draw, "graphs", "float32", "cpu", 0).case(0)
+    found = Counter[bool]()
+    for k in range(1, 6):
+        with contextlib.suppress(NoCaseError):
+            case = CaseSequence(draw, "graphs", "float32", "cpu", 0).case(k)
+            found[any(str(case.graph.nodes[n]) == "arctanh" for n in case.graph.order())] += 1
+    assert set(found) == {True}

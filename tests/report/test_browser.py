@@ -221,6 +221,14 @@ def test_axe_finds_nothing(page):
     assert report.violations_count == 0, report.generate_report()
 
 
+def test_a_caption_is_not_squeezed_to_a_small_table(page):
+    page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
+    widths = page.evaluate(
+        "[...document.querySelectorAll('caption:not(.unseen)')].map(c => c.getBoundingClientRect().width)"
+    )
+    assert min(widths) > 300, widths
+
+
 def test_the_keyboard_reaches_the_table(page):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"

@@ -81,13 +81,13 @@ def test_github_is_left_alone_elsewhere(results, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("option", ["--junit", "--gitlab", "--out"])
-def test_what_cannot_be_written_is_named_and_is_not_exit_code_0(make, save, tmp_path, capsys, option):
+def test_what_cannot_be_written_is_named_and_is_exit_code_3(make, save, tmp_path, capsys, option):
     good = save(
         [make.header(), make.result("a" * 16), {"type": "end", "exit": 0, "finished": "", "seconds": 1}]
     )
     (tmp_path / "file").write_text("")
     asked = [option, str(tmp_path / "file" / "x.html")]
-    assert main(["report", str(good), *asked]) == 1
+    assert main(["report", str(good), *asked]) == 3
     err = capsys.readouterr().err
     assert "x.html: cannot be written" in err
 

@@ -90,5 +90,5 @@ def test_further_files_are_completed_by_the_name_of_the_folder(make, results, tm
 def test_a_page_that_cannot_be_written_is_no_success(make, results, tmp_path: Path, capsys) -> None:
     files = [results("torch", make.result(A)), results("jax", make.result(A))]
     (tmp_path / "out" / "report.html").mkdir(parents=True)
-    assert main(["report", *files, "--out", str(tmp_path / "out")]) == 1
+    assert main(["report", *files, "--out", str(tmp_path / "out")]) == 3
     assert "cannot be written" in capsys.readouterr().err

@@ -27,15 +27,16 @@ DEADLY = {
     "os.abort()": "crashed: Fatal Python error: Aborted",
     "os.kill(os.getpid(), signal.SIGKILL)": "crashed: no traceback",
     "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM]); time.sleep(600)": "time limit: the process hung and was ended",
+    "os._exit(0)": "crashed: the judged code called os._exit(0)",
 }
 
 
 @pytest.fixture(scope="session")
 def lost_workers(tmp_path_factory: pytest.TempPathFactory) -> WholeRun:
-    """A run of five items that loses a worker in three of them, each in another way."""
+    """A run of seven items that loses a worker in four of them, each in another way."""
 
     def make(out: Path) -> WholeRun:
-        done = run(out.parent, tuple(DEADLY), "--examples", "250", "--time-limit", "2")
+        done = run(out.parent, tuple(DEADLY), "--examples", "350", "--time-limit", "2")
         return WholeRun(out, done.returncode, done.stdout, done.stderr)
 
     return made_once(folder_of_all_processes(tmp_path_factory.getbasetemp()) / "lost-workers", make)
@@ -144,6 +145,7 @@ def check_interrupted(run: WholeRun) -> None:
     assert report.cases >= 7
     assert case in [c.id for c in report.running]
     assert "Partial" in run.stdout
+    assert float(run.stdout.partition(" seconds=")[2].partition(" ")[0]) > 0
     assert case in (run.out / "report.html").read_text()
 
 

@@ -161,6 +161,18 @@ def test_another_command_is_refused(field: str, value: object, said: str) -> Non
         check_same(HEAD, replace(HEAD, **{field: value}))  # type: ignore[arg-type]
 
 
+def test_an_address_of_which_a_part_is_kept_is_compared_as_far_as_it_is() -> None:
+    """Many options --replace make an address longer than a results file is read."""
+    from dataclasses import replace
+
+    long = "torch?replace=" + "a" * 2000
+    kept = Header.read(json.loads(json.dumps(replace(HEAD, address=long).to_dict())))
+    assert kept.address != long
+    check_same(kept, replace(kept, address=long))
+    with pytest.raises(ArgumentError, match="--replace"):
+        check_same(kept, replace(kept, address=f"torch?load=b&{long}"))
+
+
 def test_of_long_lists_the_differences_are_told_alone() -> None:
     """A run has 200 deviations, each with its reason: all of them twice filled the terminal."""
     from dataclasses import replace

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from refgrad.errors import SignalInterrupt
 from refgrad.records import Crash, FinishedItem, encoded
 from refgrad.report.storage.details import each_result
 from refgrad.report.storage.load import load
@@ -114,7 +115,7 @@ def test_an_interrupted_budget_is_resumed_with_whole_rounds(
         nonlocal calls
         calls += 1
         if calls == broken:
-            raise KeyboardInterrupt
+            raise SignalInterrupt
         return right(case, *settings)
 
     with monkeypatch.context() as patched:

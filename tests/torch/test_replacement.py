@@ -169,7 +169,7 @@ def test_a_script_calls_the_function_by_its_name(library: Path) -> None:
 @pytest.mark.parametrize(("text", "words"), [
     ("softmax", "OP=MODULE:FUNCTION is expected"),
     ("softmax=functions_of_a_library", "OP=MODULE:FUNCTION is expected"),
-    ("softmx=functions_of_a_library:softmax", "'softmx' is no op with a counterpart in torch"),
+    ("softmx=functions_of_a_library:softmax", "'softmx' is no op with a counterpart in torch; did you mean softmax"),
     ("astype=functions_of_a_library:alone", "torch computes astype by a method or an operator of tensors"),
     ("softmax=nowhere_at_all:f", "there is no module 'nowhere_at_all'"),
     ("softmax=functions_of_a_library:nothing", "has no 'nothing'"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from refgrad.bounds.formats import FORMATS
 from refgrad.records import Audit
+from refgrad.records.audit import EXACT_CASES
 from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.text import count, percent
 from refgrad.testing.power.thresholds import falls_short, minimum_sample, required
@@ -73,6 +74,11 @@ def totals(audits: Iterable[Audit]) -> tuple[int, int]:
     return sum(a.caught for a in listed), sum(a.detectable for a in listed)
 
 
+def totals_of_run(run: Run) -> tuple[int, int]:
+    """As ``totals``, of a whole run: errors of exact cases are among those of the other checks, and count once."""
+    return totals(a for a in run.audits if a.check != EXACT_CASES)
+
+
 @dataclass(frozen=True, slots=True)
 class PowerTable:
     """The audit of one check: a row for each kind of error, a column for each dtype; None where none was planted."""
@@ -117,7 +123,8 @@ def _width(dtype: str) -> tuple[int, str]:
 def weakest(run: Run) -> Power | None:
     """The kind of error whose detected share exceeds the required one least, or is furthest below; None where no share is required.
 
-    Exact cases leave nothing to exceed, for all of their errors are required.
+    Exact cases leave nothing to exceed, for all of their errors are required. A kind of which every error was detected is not weak.
     """
-    judged = [p for p in powers(run) if p.required is not None and p.required < 1 and p.state != FEW]
+    open_to = [p for p in powers(run) if p.required is not None and p.required < 1 and p.state != FEW]
+    judged = [p for p in open_to if p.audit.caught < p.audit.detectable]
     return min(judged, key=lambda p: p.audit.caught / p.audit.detectable - (p.required or 0), default=None)

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from refgrad.records import DISAGREE, IMPRECISE, KNOWN, Result
-from refgrad.records.audit import EXACT_CASES
 from refgrad.report.analysis.findings import Finding, findings
 from refgrad.report.analysis.items import items, judged_cases
-from refgrad.report.analysis.power import FEW, insufficient_power, powers, totals
+from refgrad.report.analysis.never_compared import never_compared
+from refgrad.report.analysis.power import FEW, insufficient_power, powers, totals_of_run
 from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.tally import Tally, median
 from refgrad.report.analysis.text import brief, count, cut, one_line, several, short
 
 PASS, FAIL, NOTHING = 0, 1, 3
+_LONGEST_TITLE, _TITLES = 48, 100  # characters of a title in the headline, and of all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,13 @@ def exit_code(run: Run, *, complete: bool = False) -> int:
     """
     if run.crashes or failing(run):
         return FAIL
-    if run.truncated or run.tally.elements == 0 or insufficient_power(run) or _incomplete(run):
+    if (
+        run.truncated
+        or run.tally.elements == 0
+        or insufficient_power(run)
+        or _incomplete(run)
+        or never_compared(run)
+    ):
         return NOTHING
     if run.end is not None:
         implied = exit_code(replace(run, end=None, counted_failures=None), complete=True)
@@ -104,6 +111,12 @@ def _sentence(run: Run, code: int) -> str:
         return "Nothing is proved yet: the run was cut short, without a disagreement so far."
     if insufficient_power(run):
         return "The run is vacuous: too few of the errors planted in its own comparisons were caught, so agreement proves nothing."
+    unproved = never_compared(run)
+    if unproved:
+        return (
+            f"Nothing was proved of {_first_names(unproved)}: no element of {'it' if len(unproved) == 1 else 'them'} was compared. "
+            "What else was judged agrees."
+        )
     if run.header.missing:
         names = ", ".join(name for name, _ in run.header.missing)
         return f"Nothing is proved: {names} was required and is missing on this machine; what was judged without it agrees."
@@ -119,9 +132,12 @@ def _sentence(run: Run, code: int) -> str:
 
 
 def _titles(found: Sequence[Finding]) -> str:
-    """The titles of the first findings, and the number of further ones."""
-    shown = ", ".join(cut(one_line(f.title), 60) for f in found[:4])
-    return shown + (f" and {count(len(found) - 4)} more" if len(found) > 4 else "")
+    """The titles of the first findings, shortened, and the number of further ones. The findings below have them in full."""
+    titles = [cut(one_line(f.title), _LONGEST_TITLE) for f in found[:4]]
+    fitting = [k for k in range(1, len(titles) + 1) if len(", ".join(titles[:k])) <= _TITLES]
+    shown = max(fitting, default=1)
+    more = f" and {count(len(found) - shown)} more" if len(found) > shown else ""
+    return ", ".join(titles[:shown]) + more
 
 
 def _notes(run: Run, code: int) -> list[str]:
@@ -155,8 +171,10 @@ def _partial(run: Run) -> str:
             f"of its parts {_first_names(run.absent)} {'is' if len(run.absent) == 1 else 'are'} not here"
         )
     text = "Partial: the run ended before all was judged."
+    interrupted = ", so the run was interrupted and what follows is what it had written by then"
+    cut_short = interrupted if run.truncated or run.end is None else ""
     if why:
-        text = f"Partial: {', and '.join(why)}, so the run was interrupted and what follows is what it had written by then."
+        text = f"Partial: {', and '.join(why)}{cut_short}."
     if run.unfinished:
         text += f" Of {several(run.planned, 'test item')} {count(len(run.unfinished))} did not finish: {_first_names(run.unfinished)}."
     return text
@@ -223,12 +241,10 @@ def _proof(run: Run) -> list[tuple[str, str]]:
     )
     proof.append((f"elements compared{where}", count(programs or in_textbook)))
     proof += _rates(run, judged, programs or in_textbook)
-    if run.audits:
-        # errors of exact cases are among those of the other checks
-        caught, detectable = totals(a for a in run.audits if a.check != EXACT_CASES)
-        proof.append(("planted errors caught", f"{count(caught)} of {count(detectable)}"))
-    else:
-        proof.append(("planted errors caught", "none planted"))
+    caught, detectable = totals_of_run(run)
+    proof.append(
+        ("planted errors caught", f"{count(caught)} of {count(detectable)}" if detectable else "none planted")
+    )
     right, refused = sum(a.right for a in run.audits), sum(a.refused for a in run.audits)
     if right:  # the control: a check that refuses everything would detect every planted error as well
         proof.append(("right formulas accepted", f"{count(right - refused)} of {count(right)}"))

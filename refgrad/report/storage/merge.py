@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from urllib.parse import parse_qsl
 
 from refgrad.errors import ArgumentError
 from refgrad.records import Audit, End, Header
@@ -112,6 +113,12 @@ def _end(run: Run, parts: Sequence[Run]) -> End | None:
     return End(code, max(end.finished for end in ends), math.fsum(end.seconds for end in ends))
 
 
+def _replaced(run: Run) -> tuple[str, ...]:
+    """The functions that the run judged in the place of torch's own: "op=module:function"."""
+    query = run.header.address.partition("?")[2]
+    return tuple(value for key, value in parse_qsl(query) if key == "replace")
+
+
 def _check_same_run(runs: Sequence[Run]) -> None:
     for what in ("refgrad", "seed", "profile", "backend"):
         found = {str(getattr(run.header, what)): run for run in reversed(runs)}
@@ -121,6 +128,12 @@ def _check_same_run(runs: Sequence[Run]) -> None:
             raise ArgumentError(
                 f"these are not parts of one run: {what} is {values}{files}. Two runs are compared with --baseline"
             )
+    replaced = {", ".join(sorted(_replaced(run))) or "nothing": run for run in reversed(runs)}
+    if len(replaced) > 1:
+        raise ArgumentError(
+            f"these are not parts of one run: --replace puts {' and '.join(list(replaced)[::-1])} in the place of torch's functions"
+            f"{_files(list(replaced.values())[::-1])}. Two runs are compared with --baseline"
+        )
     seen: dict[tuple[str, str, str, str], Run] = {}
     for run in runs:
         h = run.header

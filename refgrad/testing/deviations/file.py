@@ -61,7 +61,8 @@ def load(path: str | Path, *, local: bool = False, backend: str = DEFAULT) -> li
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DeviationsFileError(f"{path}: cannot be read: {error}") from error
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise DeviationsFileError(f"{path}: cannot be read: {why}") from error
     entries = data.get("deviation", [])
     if data.keys() - {"deviation"} or not isinstance(entries, list):
         raise DeviationsFileError(f"{path}: expected [[deviation]] entries alone, found {sorted(data)}")

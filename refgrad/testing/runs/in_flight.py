@@ -24,6 +24,7 @@ from typing import Any, Protocol
 from refgrad.errors import CaseTimeout, ResultsWriteError
 from refgrad.testing.cases.case import Case
 from refgrad.testing.runs.descriptor import opened
+from refgrad.testing.runs.interrupts import Interrupts
 
 JOURNAL = ".journal"  # the suffix of the journals in the folder (journal.py)
 IMPORTING = 0.05  # seconds until it is looked again whether an import has ended that was running at the limit
@@ -76,6 +77,7 @@ class CurrentCase:
         except OSError as error:
             raise ResultsWriteError(f"{self._path}: cannot be written: {error.strerror or error}") from error
         self._watching = False
+        self._interrupts = Interrupts(self._note)
         self._until = 0.0  # the time at which a process that hangs will end
         self._was_enabled = faulthandler.is_enabled()
         faulthandler.enable(file=self._trace)
@@ -85,14 +87,19 @@ class CurrentCase:
         """Enable the watchdog while an item runs. It ends a process whose case does not end."""
         self._watching = True
         try:
-            yield
+            with self._interrupts.watched():
+                yield
         finally:
             faulthandler.cancel_dump_traceback_later()
             self._watching, self._until = False, 0.0
 
     @contextlib.contextmanager
     def judging(self, item: str, case: Case) -> Iterator[None]:
-        """Hold a case in the file, and limit its time. Raises CaseTimeout past the limit, ResultsWriteError on a full disk."""
+        """Hold a case in the file, and limit its time.
+
+        Raises CaseTimeout past the limit, CaseInterruptedError where judged code raises KeyboardInterrupt, ResultsWriteError where the disk
+        is full.
+        """
         head = json.dumps({"worker": self.worker, "item": item, "id": case.id})
         data = f'{head[:-1]}, "case": {case.content}}}\n'.encode()
         try:
@@ -111,7 +118,8 @@ class CurrentCase:
     def limited(self, cases: int = 1) -> Iterator[None]:
         """Limit the time of some cases together. Raises CaseTimeout past the limit. Outside of an item the watchdog ends with them."""
         if self.limit is None:
-            yield
+            with self._interrupts.told_apart():
+                yield
             return
         if not self._watching:
             with self.watched(), self.limited(cases):
@@ -126,12 +134,18 @@ class CurrentCase:
 
         if self._until - now < patience:  # not for every case, because it starts a thread
             watch()
-        with _alarm(limit, watch):
+        with _alarm(limit, watch), self._interrupts.told_apart():
             yield
 
     def finished(self) -> None:
         """Remove the case from the file, after the framework has run it or its verdict has been written."""
         os.ftruncate(self._descriptor, 0)
+
+    def _note(self, line: str) -> None:
+        """Say in the file of the traceback why the process ends."""
+        with contextlib.suppress(OSError, ValueError):
+            self._trace.write(f"{line}\n")
+            self._trace.flush()
 
     def close(self) -> None:
         """Remove the files, when the process ends normally."""

@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from refgrad.errors import OUTSIDE, CaseTimeout, GradientMismatch, ResultsWriteError
+from refgrad.errors import (
+    OUTSIDE,
+    CaseInterruptedError,
+    CaseTimeout,
+    GradientMismatch,
+    NoCaseError,
+    ResultsWriteError,
+)
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.sequence import CaseSequence, Family
 from refgrad.testing.deviations.deviation import Deviation
@@ -177,8 +184,11 @@ class _Block:
         """The cases of the item without repetitions."""
         ids: set[str] = set()
         for number in range(self.first, self.first + DRAWS_PER_CASE * self.wanted):
-            case = self.sequence.case(number)
             self.drawn += 1
+            try:
+                case = self.sequence.case(number)
+            except NoCaseError:
+                continue
             if case.id not in ids:
                 ids.add(case.id)
                 yield _Drawn(number, case, audited=sampled(case))
@@ -282,6 +292,8 @@ class _Block:
                 return examine(case, self.observe, self.deviations)
         except CaseTimeout:
             return [self._timeout()]
+        except CaseInterruptedError as error:
+            return [failed(error)]
 
     def count(self, shrunk: int, unshrunk: int) -> Count:
         """The numbers of cases and faults."""

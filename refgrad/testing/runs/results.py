@@ -232,7 +232,11 @@ def result_of_check(name: str, dtype: str, title: str, verdict: Verdict) -> Resu
 def crash_records(case: UnfinishedCase, backend: str = "torch") -> list[Record]:
     """The case during which a process died or hung, and its result: an error."""
     trace = case.trace.strip()
-    what = trace.splitlines()[0] if trace else "no traceback: ended from outside, as for want of memory"
+    what = (
+        trace.splitlines()[0]
+        if trace
+        else "no traceback: the process ended itself, or was killed, as for want of memory"
+    )
     reason = "time limit: the process hung and was ended" if case.overdue else f"crashed: {what}"
     family, dtype, device = (str(case.case.get(key, "")) for key in ("family", "dtype", "device"))
     record = CaseRecord.of(case.id, case.case)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from refgrad.errors import NoCaseError
 from refgrad.modes import NAMES as MODES
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.reduction import Rank, Reduction
@@ -144,7 +145,10 @@ class Shrinker:
 
         def attempt(choices: Choices) -> tuple[Rank, Choices] | None:
             self.budget.check()
-            case, taken = self.sequence.replay(choices)
+            try:
+                case, taken = self.sequence.replay(choices)
+            except NoCaseError:
+                return None
             if not reduction.improves(size(case), taken) or not _can_show(fault, case):
                 return None
             if case.id not in self.passed and case.id not in self.failures:

@@ -54,6 +54,12 @@ def test_every_error_of_exact_cases_is_required(run):
     assert exit_code(run(audit(999, 1000, check="exact cases"))) == 3
 
 
+def test_a_kind_of_which_every_error_was_caught_is_not_the_weakest(run):
+    found = run(audit(500, 500))
+    assert weakest(found) is None
+    assert "weakest" not in table(found)
+
+
 def test_items_are_counted_together(run):
     (power,) = powers(run(audit(9, 10), audit(10, 10, equivalent=0), audit(5, 9, equivalent=4)))
     assert (power.audit.planted, power.audit.equivalent, power.audit.caught) == (29, 4, 24)

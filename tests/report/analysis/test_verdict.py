@@ -102,6 +102,24 @@ def test_the_sentence_begins_with_the_first_finding(run, make):
     )
 
 
+def test_the_headline_shortens_long_names_and_counts_those_without_room(run, make):
+    names = [f"tests/test_of_a_project.py::test_with_a_long_name_{k}_{'x' * 200}" for k in range(6)]
+    wrong = [make.wrong(f"{k:016x}", name) for k, name in enumerate(names)]
+    sentence = verdict(run(*wrong, END | {"exit": 1})).sentence
+    assert sentence.startswith(
+        "6 cases disagree with the derivative, first wrong at tests/test_of_a_project.py::"
+    )
+    assert sentence.endswith("… and 4 more.")
+    assert len(sentence) < 180
+
+
+def test_no_share_of_no_planted_errors_is_told(run, make):
+    equivalent = audit(0) | {"planted": 2, "equivalent": 2}
+    for lines in ((), (equivalent,)):
+        said = verdict(run(make.result("a" * 16), *lines, END))
+        assert ("planted errors caught", "none planted") in said.proof
+
+
 def test_right_formulas_that_pass_are_proof_too(run, make):
     formulas = [audit(1) | {"mutation": f"mutant {k}", "right": 1, "refused": k % 2} for k in range(4)]
     assert ("right formulas accepted", "2 of 4") in verdict(run(make.result("a" * 16), *formulas, END)).proof

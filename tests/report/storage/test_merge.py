@@ -2,6 +2,7 @@ import pytest
 
 from refgrad.errors import ArgumentError
 from refgrad.report import exit_code, render, table
+from refgrad.report.analysis.verdict import verdict
 from refgrad.report.ci.junit import junit
 from refgrad.report.storage.load import load
 from refgrad.report.storage.merge import merge, merge_by_backend
@@ -198,6 +199,21 @@ def test_what_does_not_belong_together_is_refused(make, save, changes, message):
     runs = [load(save([make.header(**c), END], f"{k}.jsonl")) for k, c in enumerate(changes)]
     with pytest.raises(ArgumentError, match=message):
         merge(runs)
+
+
+def test_parts_judged_the_same_functions(make, shard):
+    """A kernel in the place of torch's and torch itself are two runs, though both are of the backend torch."""
+    kernel = "torch?replace=exp=mylib:exp"
+    one, two = shard(1, 2, make.result("a" * 16), address=kernel), shard(2, 2, address="torch")
+    with pytest.raises(ArgumentError, match="--replace puts exp=mylib:exp and nothing in the place"):
+        merge([one, two])
+    same = shard(2, 2, make.result("b" * 16), address="torch?load=mine&replace=exp=mylib:exp")
+    assert merge([one, same]).cases == 2
+
+
+def test_a_missing_part_is_no_interruption(make, shard):
+    (note,) = verdict(merge([shard(1, 2, make.result("a" * 16))])).notes
+    assert note == "Partial: of its parts 2/2 is not here."
 
 
 def test_nothing_cannot_be_merged():

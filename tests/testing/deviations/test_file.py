@@ -130,3 +130,9 @@ def test_a_framework_has_a_file_of_its_own_for_all_its_ways(tmp_path: Path) -> N
         "toybox": ["two"],
     }
     assert {str(d.releases) for d in all_of(own, (), "toy")} == {"toy 2.6 to 2.12"}
+
+
+def test_a_file_that_is_not_there_is_named_once(tmp_path: Path) -> None:
+    with pytest.raises(DeviationsFileError) as found:
+        load(tmp_path / "none.toml")
+    assert str(found.value) == f"{tmp_path / 'none.toml'}: cannot be read: No such file or directory"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from refgrad.errors import CaseTimeout, GradientMismatch, ResultsWriteError
+from refgrad.errors import CaseTimeout, GradientMismatch, NoCaseError, ResultsWriteError
 from refgrad.graph import Graph
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.sequence import CaseSequence
@@ -242,6 +243,23 @@ def test_cases_depend_on_their_numbers_and_a_longer_run_has_those_of_a_shorter(
         assert ids(examples) == distinct[:examples]
 
 
+def test_a_number_without_a_case_is_left_out(run: Any) -> None:
+    """Also where a failing case is made smaller: the smaller one may have no op that the run asks for."""
+
+    def of_sin(source: Source, dtype: str) -> Case:
+        case = single(source, dtype)
+        if op_of(case) != "sin":
+            raise NoCaseError("no sin")
+        return case
+
+    item, lines, raised = run(lambda case: [Verdict("value", DISAGREE)], of_sin)
+    assert isinstance(raised, GradientMismatch)
+    assert 0 < item.count.judged < EXAMPLES
+    assert item.count.judged + item.count.unjudged == EXAMPLES
+    assert item.count.drawn == 2 * EXAMPLES
+    assert {line["case"]["graph"]["nodes"][-1]["op"] for line in lines if "case" in line} <= {"sin"}
+
+
 def test_an_exception_of_the_judge_concerns_its_case_alone(run: Any) -> None:
     def judge(case: Case) -> list[Verdict]:
         if op_of(case) == "sin":
@@ -303,7 +321,7 @@ def test_an_interrupt_keeps_what_was_observed_and_names_its_case(run: Any, tmp_p
     def observe(case: Case) -> Any:
         asked.append(case.id)
         if len(asked) == 20:  # in the middle of the sweep of cases 17 to 32
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return Nothing()
 
     _, lines, raised = run(wrong(), observe=observe, named=True)
