@@ -280,7 +280,7 @@ def _forward_over_forward(f: Function, xs: Sequence[Tensor], many: Sequence[Seed
         return found
 
     _, found = func_jvp(inner, [xs[k] for k in moving_again], [seeds.x_dots_again[k] for k in moving_again])
-    if written_in_python(ys) and _loses_outer_tangents():
+    if functions_of(ys) and _loses_outer_tangents():
         raise NotOfferedError(
             "torch loses the outer tangent of nested torch.func.jvp at an autograd.Function, and returns zeros"
         )
@@ -295,9 +295,9 @@ def replaced(xs: Sequence[Tensor], positions: Sequence[int], new: Sequence[Tenso
     return full
 
 
-def written_in_python(ys: Sequence[Tensor]) -> bool:
-    """Whether the graphs of these tensors contain a torch.autograd.Function."""
-    return any(isinstance(node, BackwardCFunction) for node in _nodes(ys))
+def functions_of(ys: Sequence[Tensor]) -> list[type[torch.autograd.Function]]:
+    """The torch.autograd.Function of each node in the graphs of these tensors that has one."""
+    return [type(node)._forward_cls for node in _nodes(ys) if isinstance(node, BackwardCFunction)]
 
 
 def _nodes(tensors: Sequence[Tensor | None]) -> Iterator[Any]:
