@@ -274,6 +274,7 @@ def test_torchs_keywords_are_read_and_torchs_dtypes_taken() -> None:
         "batched reverse",
         "vmap of reverse",
         "batched forward",
+        "vmap of func",
     ]
     assert any("atol means nothing here" in note for note in report.notes)
     forward = gradcheck(torch.tanh, (x,), reference=np.tanh, dtypes=("float32",), check_backward_ad=False)

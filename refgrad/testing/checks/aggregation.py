@@ -176,6 +176,10 @@ class Aggregation:
         if self.failure is None or (status == ERROR and self.failure[0] != ERROR):
             self.failure = status, reason
 
+    def disagrees(self) -> bool:
+        """Whether an array has a wrong answer so far."""
+        return any(s.part.wrong or s.part.notes for s in self.totals.values())
+
     def _add_sharpness(self, s: _ArrayTotals, found: Comparison) -> None:
         if found.sharpness is None:
             return

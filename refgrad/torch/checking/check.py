@@ -19,7 +19,7 @@ from refgrad.testing.checks.aggregation import Aggregation
 from refgrad.testing.checks.array_verdict import Question
 from refgrad.testing.checks.seeds import WHOLE
 from refgrad.testing.judging.verdict import ERROR, UNSUPPORTED, Comparison, Verdict
-from refgrad.torch.checking import plan
+from refgrad.torch.checking import plan, two_calls
 from refgrad.torch.checking.evaluation import Answer, Raised, same_bits
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN
 from refgrad.torch.checking.mixed_dtypes import finer_dtypes, in_dtype, notes_of
@@ -201,6 +201,8 @@ class Check:
             if k in with_graph:
                 judged = point.compared(REVERSE, with_graph[k], x_bar, what, k, request, seeds)
                 self.reverse.add(what, _recorded(judged, what), question)
+        if first and not self.settings.fast and not self.reverse.disagrees():
+            self._note(two_calls.judge(point, request, seeds, expected, self.reverse))
         for tied in ties:
             k = self.active[tied.inputs[0]]
             self.reverse.add(f"gradient of input {k}", tied.found, question, tuple(seeds), k)
@@ -348,7 +350,7 @@ class Check:
         return not first
 
     def _note(self, text: str) -> None:
-        if text not in self.notes:
+        if text and text not in self.notes:
             self.notes.append(text)
 
 

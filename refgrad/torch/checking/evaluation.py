@@ -122,6 +122,47 @@ class Evaluator:
                 raise Raised(error, "backward") from error
         return answer
 
+    def between_calls(
+        self, request: Request, cotangents: Sequence[PlainArray | None], others: Sequence[Any]
+    ) -> Answer:
+        """The gradients of a call whose backward runs after another call of func, with ``others`` in place of the arguments. Raises Raised.
+
+        ``written`` names the results of the first call whose elements the second call, or its backward, has changed.
+        """
+        active, watch = request.question.active, _MemoryWatch()
+        arguments = self._arranged(request, active, watch)
+        second = Evaluator(self.func, others)._arranged(request, active, watch)
+        answer = Answer(self._call(arguments))
+        before = [fingerprint(y) for y in answer.outputs]
+        other_outputs = self._call(second)
+
+        def gradients(outputs: Sequence[Tensor], xs: Sequence[Any]) -> tuple[Tensor | None, ...]:
+            seeds = self._seeds(request, outputs, cotangents, _MemoryWatch())
+            if not seeds:
+                return (None,) * len(active)
+            found = torch.autograd.grad(
+                [outputs[k] for k in seeds], [xs[k] for k in active], list(seeds.values()), allow_unused=True
+            )
+            return tuple(g if g is None or g.layout == torch.strided else g.to_dense() for g in found)
+
+        answer.written = [
+            f"output {k}"
+            for k, (y, bits) in enumerate(zip(answer.outputs, before, strict=True))
+            if fingerprint(y) != bits
+        ]
+        try:
+            kept = gradients(answer.outputs, arguments)
+            answer.found = tuple(None if g is None else g.clone() for g in kept)
+            gradients(other_outputs, second)
+        except Exception as error:
+            raise Raised(error, "backward") from error
+        answer.written += [
+            f"the gradient of input {k}"
+            for k, now, own in zip(active, kept, answer.found, strict=True)
+            if now is not None and own is not None and fingerprint(now) != fingerprint(own)
+        ]
+        return answer
+
     def forward(self, request: Request, tangents: Sequence[PlainArray | None]) -> Answer:
         """The outputs and their tangents, for tangents of the inputs at ``seeded``. Raises Raised."""
         watch = _MemoryWatch()

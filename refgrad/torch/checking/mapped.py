@@ -204,11 +204,13 @@ class _Mapped:
         expected = point.expected_arrays(REVERSE, request, seeds)
         for place, x_bar in found.items():
             k = self.subject.active[place]
-            due, got = expected[place], x_bar[number].detach()
-            assert due is not None, "every active input has an expected gradient"
+            x_bar_due, got = expected[place], x_bar[number].detach()
+            assert x_bar_due is not None, "every active input has an expected gradient"
             what = f"gradient of input {k} of sample {number}"
-            compared = point.compared(REVERSE, got, due, what, k, request, seeds)
-            aggregation.add(f"gradient of input {k}", compared, question, tuple(seeds), k, _array(got), due)
+            compared = point.compared(REVERSE, got, x_bar_due, what, k, request, seeds)
+            aggregation.add(
+                f"gradient of input {k}", compared, question, tuple(seeds), k, _array(got), x_bar_due
+            )
         aggregation.inputs, aggregation.supplementary = self.subject.plain, False
 
     def _raised(self, error: Exception, question: Question, *, first: bool) -> None:
