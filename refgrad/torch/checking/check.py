@@ -20,6 +20,7 @@ from refgrad.testing.checks.array_verdict import Question
 from refgrad.testing.checks.seeds import WHOLE
 from refgrad.testing.judging.verdict import ERROR, UNSUPPORTED, Comparison, Verdict
 from refgrad.torch.checking import plan, two_calls
+from refgrad.torch.checking.complex_tensors import lazy_variants
 from refgrad.torch.checking.evaluation import Answer, Raised, same_bits
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN
 from refgrad.torch.checking.mixed_dtypes import finer_dtypes, in_dtype, notes_of
@@ -150,6 +151,7 @@ class Check:
             repeats=settings.repeats,
             fast=settings.fast,
             undefined=settings.undefined,
+            lazily=tuple(lazy_variants(self.func)),
         )
         for number, request in enumerate(requests):
             if not self._add_reverse(self.point, request, first=number == 0):

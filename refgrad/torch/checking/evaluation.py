@@ -19,6 +19,7 @@ from refgrad.arguments import kind
 from refgrad.arrays import PlainArray
 from refgrad.errors import ArgumentError
 from refgrad.torch.checking.arguments import outputs_of
+from refgrad.torch.checking.complex_tensors import lazy_variants
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, Arranged, arranged
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.forward_mode import dual_level
@@ -82,7 +83,7 @@ class Evaluator:
         watch = _MemoryWatch()
         active = request.question.active
         arguments = self._arranged(request, active, watch)
-        answer = Answer(self._call(arguments), written=watch.written())
+        answer = Answer(self._call(arguments, request.lazily), written=watch.written())
         seeds = self._seeds(request, answer.outputs, cotangents, watch)
         used_outputs = [answer.outputs[k] for k in seeds]
 
@@ -213,7 +214,9 @@ class Evaluator:
             given = cotangents[k] if k in request.seeded else None
             values = torch.zeros_like(y) if given is None else self._tensor(given, y)
             layout = request.question.seed_layout or CONTIGUOUS
-            placed = arranged(values, CONTIGUOUS if given is None and layout == EXPANDED else layout)
+            placed = arranged(
+                values, CONTIGUOUS if request.lazily or (given is None and layout == EXPANDED) else layout
+            )
             watch.add(placed, f"the cotangent of output {k}")
             seeds[k] = placed.tensor
         return seeds
@@ -222,9 +225,10 @@ class Evaluator:
     def _tensor(x: PlainArray, like: Tensor) -> Tensor:
         return torch.as_tensor(np.asarray(x)).to(like.device, like.dtype)
 
-    def _call(self, arguments: list[Any]) -> tuple[Tensor, ...]:
+    def _call(self, arguments: list[Any], lazily: str = "") -> tuple[Tensor, ...]:
+        func = lazy_variants(self.func)[lazily] if lazily else self.func
         try:
-            y = self.func(*arguments)
+            y = func(*arguments)
         except Exception as error:
             raise Raised(error, "call") from error
         outputs = outputs_of(y, "func")

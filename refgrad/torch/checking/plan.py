@@ -53,6 +53,7 @@ class Request:
     layouts   memory layout of each input; "" for an input that is no tensor
     seeded    outputs (reverse mode) with a cotangent, or inputs (forward mode) with a tangent
     zeros     whether the other outputs get zeros; otherwise they get no cotangent
+    lazily    the variant of func with lazily conjugated or negated tensors, see complex_tensors.py; "" for func itself
     """
 
     question: Question
@@ -60,6 +61,7 @@ class Request:
     layouts: tuple[str, ...]
     seeded: tuple[int, ...]
     zeros: bool = False
+    lazily: str = ""
 
 
 def reverse(
@@ -71,6 +73,7 @@ def reverse(
     repeats: int,
     fast: bool,
     undefined: bool,
+    lazily: Sequence[str] = (),
 ) -> Iterator[Request]:
     """The questions of reverse mode, the basic one first.
 
@@ -81,6 +84,7 @@ def reverse(
     repeats     number of draws of the basic kind
     fast        whether the basic question is the only one
     undefined   whether outputs are also left without a cotangent
+    lazily      the variants of func with lazily conjugated or negated tensors
     """
     given = _same_layout(arguments, GIVEN)
     first = Request(Question("reverse", WHOLE, active, used, "", CONTIGUOUS), 0, given, used)
@@ -116,6 +120,12 @@ def reverse(
                 yield replace(first, seeded=others, question=replace(first.question, used=others))
     for some in subsets(active):
         yield replace(first, question=replace(first.question, active=some))
+    for name in lazily:
+        yield replace(
+            first,
+            lazily=name,
+            question=replace(first.question, layout=name, seed_layout=f"{name} and contiguous"),
+        )
     for layout in dict.fromkeys(name for k in used for name in layouts.expanded_axes(outputs[k])):
         yield replace(first, question=replace(first.question, draw=_EQUAL[layout], seed_layout=layout))
 
