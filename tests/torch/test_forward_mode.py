@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from refgrad.torch.forward_mode import dual_level, func_jvp  # noqa: E402
+from refgrad.torch.forward_mode import dense, dual_level, func_jvp, make_dual, overlaps  # noqa: E402
 
 
 def test_a_tangent_in_a_level_and_by_the_function_are_the_same() -> None:
@@ -27,6 +27,17 @@ def test_it_may_be_nested() -> None:
     x, one = torch.tensor(0.5), torch.tensor(1.0)
     _, second = func_jvp(lambda x: func_jvp(torch.sin, [x], [one])[1], [x], [one])
     assert torch.equal(second, -torch.sin(x))
+
+
+def test_an_expanded_input_is_copied() -> None:
+    x, x_dot = torch.tensor([[0.5], [-2.0]]).expand(2, 3), torch.ones(2, 3)
+    assert overlaps(x)
+    assert not overlaps(torch.ones(1, 3).expand(1, 3))
+    assert dense(x_dot) is x_dot
+    with dual_level():
+        tangent = torch.autograd.forward_ad.unpack_dual(torch.sin(make_dual(x, x_dot))).tangent
+    assert torch.equal(tangent, torch.cos(x))
+    assert torch.equal(func_jvp(torch.sin, [x], [x_dot])[1], torch.cos(x))
 
 
 def test_its_first_use_warns_nobody() -> None:

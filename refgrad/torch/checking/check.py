@@ -27,6 +27,7 @@ from refgrad.torch.checking.mixed_dtypes import finer_dtypes, in_dtype, notes_of
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.checking.point import FORWARD, REVERSE, VALUE, Point, integers, is_no_finer, numbers
 from refgrad.torch.circumstances import circumstances
+from refgrad.torch.forward_mode import overlaps
 from refgrad.torch.refusal import described, fails_inside_torch, refuses
 
 _STREAM = 1  # distinguishes the generator from one with the same seed that made the user's inputs
@@ -290,6 +291,11 @@ class Check:
     # --- forward mode ---
 
     def _judge_forward(self) -> None:
+        for k in self.active:
+            if overlaps(self.arguments[k]):
+                self._note(
+                    f"elements of input {k} share memory, and torch has no dual tensor of such an input: forward mode is asked with a dense copy"
+                )
         requests = plan.forward(self.arguments, self.active, fast=self.settings.fast)
         for number, request in enumerate(requests):
             if not self._add_forward(request, first=number == 0):

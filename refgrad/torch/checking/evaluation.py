@@ -22,7 +22,7 @@ from refgrad.torch.checking.arguments import outputs_of
 from refgrad.torch.checking.complex_tensors import lazy_variants
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, Arranged, arranged
 from refgrad.torch.checking.plan import Request
-from refgrad.torch.forward_mode import dual_level
+from refgrad.torch.forward_mode import dual_level, make_dual
 
 _KEPT = 2**20  # bytes of memory that are compared directly; more are compared by a hash
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -176,7 +176,7 @@ class Evaluator:
                         self._tensor(tangent, arguments[k]), request.question.seed_layout or CONTIGUOUS
                     )
                     watch.add(seed, f"the tangent of input {k}")
-                    arguments[k] = forward_ad.make_dual(arguments[k], seed.tensor)
+                    arguments[k] = make_dual(arguments[k], seed.tensor)
                 outputs = self._call(arguments)
                 found = tuple(forward_ad.unpack_dual(y).tangent for y in outputs)
                 return Answer(outputs, found, written=watch.written())

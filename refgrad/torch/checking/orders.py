@@ -16,7 +16,7 @@ from torch.autograd import forward_ad
 from torch.autograd.function import BackwardCFunction
 
 from refgrad.testing.judging.nested_orders import Nested
-from refgrad.torch.forward_mode import dual_level, func_jvp
+from refgrad.torch.forward_mode import dual_level, func_jvp, make_dual
 from refgrad.tracing.ball import Ball
 
 Function = Callable[..., tuple[Tensor, ...]]  # from the differentiated inputs to the differentiated outputs
@@ -207,7 +207,7 @@ def _forward_over_reverse(f: Function, xs: Sequence[Tensor], many: Sequence[Seed
 
 
 def _dual(x: Tensor, x_dot: Tensor | None) -> Tensor:
-    return x if x_dot is None else forward_ad.make_dual(x, x_dot)
+    return x if x_dot is None else make_dual(x, x_dot)
 
 
 def _reverse_over_forward(f: Function, xs: Sequence[Tensor], many: Sequence[Seeds]) -> Answers:
