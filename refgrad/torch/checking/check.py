@@ -157,6 +157,10 @@ class Check:
         for number, request in enumerate(requests):
             if not self._add_reverse(self.point, request, first=number == 0):
                 return
+        if self.point.evaluator.single_backward:
+            self._note(
+                "a compiled backward of func runs once for each call (donated buffers): it is asked with retain_graph=False"
+            )
         if not settings.fast:
             self.point.release(REVERSE)
             self._judge_supplementary(self._expanded(), EXPANDED, used)
@@ -294,7 +298,7 @@ class Check:
         for k in self.active:
             if overlaps(self.arguments[k]):
                 self._note(
-                    f"elements of input {k} share memory, and torch has no dual tensor of such an input: forward mode is asked with a dense copy"
+                    f"elements of input {k} share memory, so torch makes no dual tensor of it: forward mode is asked with a dense copy"
                 )
         requests = plan.forward(self.arguments, self.active, fast=self.settings.fast)
         for number, request in enumerate(requests):

@@ -25,6 +25,7 @@ from refgrad.torch.checking.plan import Request
 from refgrad.torch.forward_mode import dual_level, make_dual
 
 _KEPT = 2**20  # bytes of memory that are compared directly; more are compared by a hash
+_DONATED = "donated buffers"  # in torch's message that a compiled backward runs with retain_graph=False alone
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
@@ -54,10 +55,14 @@ class Answer:
 
 
 class Evaluator:
-    """Evaluates func and its derivatives at given arguments, tensors of the judged dtype."""
+    """Evaluates func and its derivatives at given arguments, tensors of the judged dtype.
+
+    single_backward   whether torch allows one backward for each call: torch.compile donates buffers of the forward to the backward
+    """
 
     def __init__(self, func: Callable[..., Any], arguments: Sequence[Any]) -> None:
         self.func, self.arguments = func, tuple(arguments)
+        self.single_backward = False
 
     def outputs(self, request: Request) -> Answer:
         """The outputs. Raises Raised."""
@@ -89,14 +94,19 @@ class Evaluator:
 
         def gradients(*, record: bool = False) -> tuple[Tensor | None, ...]:
             given = list(seeds.values())
-            found = torch.autograd.grad(
-                used_outputs,
-                [arguments[k] for k in active],
-                [x.detach().requires_grad_() for x in given] if record else given,
-                retain_graph=True,
-                create_graph=record,
-                allow_unused=True,
-            )
+            try:
+                found = torch.autograd.grad(
+                    used_outputs,
+                    [arguments[k] for k in active],
+                    [x.detach().requires_grad_() for x in given] if record else given,
+                    retain_graph=not self.single_backward,
+                    create_graph=record,
+                    allow_unused=True,
+                )
+            except RuntimeError as error:
+                if not self.single_backward and not record and _DONATED in str(error):
+                    self.single_backward = True
+                raise
             return tuple(
                 g if g is None or g.layout == torch.strided else g.detach().to_dense() for g in found
             )
@@ -104,16 +114,24 @@ class Evaluator:
         if not used_outputs:
             return answer
         try:
-            answer.found = gradients()
+            once = self.single_backward
+            try:
+                answer.found = gradients()
+            except RuntimeError:
+                if self.single_backward == once:
+                    raise
+                answer.found = gradients()  # torch refused the first time, before it freed anything
             answer.written = watch.written()
             if twice:
                 answer.found = tuple(None if g is None else g.clone() for g in answer.found)
-                again = gradients()
+                again = self.reverse(request, cotangents).found if self.single_backward else gradients()
                 if not all(map(_same, answer.found, again)):
                     answer.again = again
+        except Raised:
+            raise
         except Exception as error:
             raise Raised(error, "backward") from error
-        if recorded:
+        if recorded and not self.single_backward:
             try:
                 found = gradients(record=True)
                 answer.recorded = tuple(None if g is None else g.detach().clone() for g in found)

@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from refgrad.testing.checks.array_verdict import Question  # noqa: E402
+from refgrad.torch import gradcheck  # noqa: E402
 from refgrad.torch.checking.evaluation import Evaluator, Raised, fingerprint, same_bits  # noqa: E402
 from refgrad.torch.checking.plan import Request  # noqa: E402
 
@@ -182,3 +183,46 @@ def test_a_backward_need_not_be_differentiable() -> None:
 def test_any_other_exception_with_create_graph_is_told() -> None:
     with pytest.raises(Raised, match="of the recorded backward"):
         raising_under_create_graph(TypeError).reverse(request(), [np.ones(3)], recorded=True)
+
+
+class Donating(torch.autograd.Function):
+    """Gives the buffers of its forward away in its backward, as torch.compile does."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, y_bar):
+        if torch._C._autograd._get_current_graph_task_keep_graph():
+            raise RuntimeError(
+                "This backward function was compiled with non-empty donated buffers which requires retain_graph=False."
+            )
+        return 2 * y_bar * ctx.saved_tensors[0]
+
+
+def test_a_backward_that_runs_once_is_asked_once_for_each_call() -> None:
+    evaluator = Evaluator(Donating.apply, (torch.arange(3.0),))
+    answer = evaluator.reverse(request(), [np.ones(3)], twice=True, recorded=True)
+    assert evaluator.single_backward
+    assert answer.again is None
+    assert answer.recorded == ()
+    assert answer.found[0].tolist() == [0.0, 2.0, 4.0]
+    report = gradcheck(Donating.apply, (torch.randn(3),), reference=np.square, check_batched_grad=True)
+    assert {v.status for _, v in report.verdicts if v.mode in ("value", "reverse")} == {"agree"}
+    assert any("retain_graph=False" in note for note in report.notes)
+    assert {v.status for _, v in report.verdicts if v.mode == "vmap of reverse"} == {"unsupported"}
+
+
+@pytest.mark.long
+def test_a_compiled_function_is_judged() -> None:
+    compiled = torch.compile(lambda x: torch.tanh(x) * x, backend="aot_eager")
+    report = gradcheck(
+        compiled,
+        (torch.randn(7, requires_grad=True),),
+        reference=lambda x: np.tanh(x) * x,
+        dtypes=("float64",),
+    )
+    assert [v.status for _, v in report.verdicts] == ["agree"] * 3
+    torch.compiler.reset()
