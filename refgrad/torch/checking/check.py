@@ -81,6 +81,8 @@ class Check:
         self.value, self.reverse, self.forward = (
             Aggregation(mode, self.fmt, self.device, self.point.plain) for mode in (VALUE, REVERSE, FORWARD)
         )
+        for aggregation in (self.value, self.reverse, self.forward):
+            aggregation.shapes_decide = True
 
     def _point(self, arguments: tuple[Any, ...], like: Point | None = None) -> Point:
         scales = None if like is None else like.scales

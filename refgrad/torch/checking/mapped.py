@@ -42,6 +42,7 @@ def verdict(subject: Subject, *, seed: int, demanded: bool, gradients: bool) -> 
     gradients   whether gradients are judged beside the values
     """
     aggregation = Aggregation(MAPPED, subject.fmt, subject.device, subject.plain)
+    aggregation.shapes_decide = True
     try:
         subject.run()
     except Raised as raised:
