@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from refgrad.torch import gradcheck  # noqa: E402
 from refgrad.torch.forward_mode import dense, dual_level, func_jvp, make_dual, overlaps  # noqa: E402
 
 
@@ -47,3 +49,12 @@ def test_its_first_use_warns_nobody() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.stdout == "1.0\n", done.stderr
+
+
+def test_an_expanded_input_is_judged_in_forward_mode_with_a_copy() -> None:
+    x = torch.randn(3, 1).expand(3, 4).requires_grad_()
+    report = gradcheck(torch.sin, (x,), reference=np.sin)
+    assert [v.status for _, v in report.verdicts] == ["agree"] * 6
+    assert any("forward mode is asked with a dense copy" in note for note in report.notes)
+    options = {"check_batched_grad": True, "check_batched_forward_grad": True, "dtypes": ("float64",)}
+    assert gradcheck(torch.sin, (x,), reference=np.sin, **options).status == "agree"

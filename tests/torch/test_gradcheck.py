@@ -431,24 +431,3 @@ def test_a_long_recurrence_is_judged_by_sharp_bounds_whatever_its_answer(factor)
         reference=lambda x, w, u: recurrent(np.tanh, np.zeros(8, x.dtype), x, w, u), raise_exception=False, check_undefined_grad=False,
     )  # fmt: skip
     assert found.status in ({"agree", "imprecise"} if factor == 1 else {"disagree"})
-
-
-def test_an_expanded_input_is_judged_in_forward_mode_with_a_copy() -> None:
-    x = torch.randn(3, 1).expand(3, 4).requires_grad_()
-    report = gradcheck(torch.sin, (x,), reference=np.sin)
-    assert [v.status for _, v in report.verdicts] == ["agree"] * 6
-    assert any("forward mode is asked with a dense copy" in note for note in report.notes)
-    options = {"check_batched_grad": True, "check_batched_forward_grad": True, "dtypes": ("float64",)}
-    assert gradcheck(torch.sin, (x,), reference=np.sin, **options).status == "agree"
-
-
-def test_inputs_without_elements_agree_by_their_shapes() -> None:
-    report = gradcheck(RMSNorm.apply, (torch.ones(0, 3), torch.ones(3)), reference=rms_norm)
-    assert report.status == "agree"
-    x = torch.ones(0, 3)
-    assert (
-        "every array is empty; shapes and dtypes were compared"
-        in gradcheck(torch.square, (x,), reference=np.square).summary().partition("\n")[0]
-    )
-    with pytest.raises(GradientMismatch, match="shape"):
-        gradcheck(torch.square, (x,), reference=lambda x: np.square(x).T)

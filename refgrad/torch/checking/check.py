@@ -19,7 +19,7 @@ from refgrad.testing.checks.aggregation import Aggregation
 from refgrad.testing.checks.array_verdict import Question
 from refgrad.testing.checks.seeds import WHOLE
 from refgrad.testing.judging.verdict import ERROR, UNSUPPORTED, Comparison, Verdict
-from refgrad.torch.checking import plan, two_calls
+from refgrad.torch.checking import kinks, plan, triangles, two_calls
 from refgrad.torch.checking.complex_tensors import lazy_variants
 from refgrad.torch.checking.evaluation import Answer, Raised, same_bits
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN
@@ -29,6 +29,7 @@ from refgrad.torch.checking.point import FORWARD, REVERSE, VALUE, Point, integer
 from refgrad.torch.circumstances import circumstances
 from refgrad.torch.forward_mode import overlaps
 from refgrad.torch.refusal import described, fails_inside_torch, refuses
+from refgrad.tracing.ball import parts
 
 _STREAM = 1  # distinguishes the generator from one with the same seed that made the user's inputs
 _FACTOR = 1 - 2**-8 / math.pi  # close to 1, with a full significand
@@ -205,6 +206,10 @@ class Check:
             place, due = self.active.index(k), point.arguments[k].dtype
             more = partial(circumstances, point, REVERSE, request, seeds, expected, place, due)
             self.reverse.add(what, compared, question, tuple(seeds), k, _array(got), x_bar, more)
+            if first:
+                self._note(kinks.note(point, seeds, k, compared))
+            if first and compared.wrong and got is not None:
+                self._note(triangles.note(k, point.plain[k], numbers(got), parts(x_bar)[0]))
             if k in again:
                 self._repeated(got, again[k], what, question)
             if k in with_graph:
