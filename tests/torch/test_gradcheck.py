@@ -268,14 +268,8 @@ def test_torchs_keywords_are_read_and_torchs_dtypes_taken() -> None:
     given = {"atol": 1e-3, "check_batched_grad": True, "check_batched_forward_grad": True}
     report = gradcheck(torch.tanh, (x,), reference=np.tanh, dtypes=(torch.float32,), **given)
     assert [v.mode for _, v in report.verdicts] == [
-        "value",
-        "reverse",
-        "forward",
-        "batched reverse",
-        "vmap of reverse",
-        "batched forward",
-        "vmap of func",
-    ]
+        "value", "reverse", "forward", "batched reverse", "vmap of reverse", "batched forward", "vmap of func"
+    ]  # fmt: skip
     assert any("atol means nothing here" in note for note in report.notes)
     forward = gradcheck(torch.tanh, (x,), reference=np.tanh, dtypes=("float32",), check_backward_ad=False)
     assert [v.mode for _, v in forward.verdicts] == ["value", "forward"]
