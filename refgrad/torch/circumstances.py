@@ -37,7 +37,7 @@ def circumstances(
     dtype              that the array has to have; None: the judged one
     """
     inputs = [_memory_of(x, layout) for x, layout in zip(point.arguments, request.layouts, strict=True)]
-    layout = request.question.seed_layout or CONTIGUOUS
+    layout = CONTIGUOUS if request.lazily else request.question.seed_layout or CONTIGUOUS
     given = [
         _memory_of(None if s is None else torch.empty(np.shape(s), device="meta"), layout) for s in seeds
     ]

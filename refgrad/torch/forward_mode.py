@@ -30,8 +30,28 @@ def func_jvp(
 ) -> tuple[Outputs, Outputs]:
     """torch.func.jvp: value and tangent of f. It may be nested."""
     compile_once()
-    found: tuple[Outputs, Outputs] = torch.func.jvp(f, tuple(xs), tuple(x_dots))
+    found: tuple[Outputs, Outputs] = torch.func.jvp(f, tuple(map(dense, xs)), tuple(x_dots))
     return found
+
+
+def make_dual(x: Tensor, x_dot: Tensor) -> Tensor:
+    """A dual tensor. Where elements of x share memory, as those of x.expand do, torch cannot make one, and a dense copy is used."""
+    dual: Tensor = forward_ad.make_dual(dense(x), x_dot)
+    return dual
+
+
+def dense(x: Tensor) -> Tensor:
+    """The tensor; a contiguous copy where ``overlaps``."""
+    return x.clone(memory_format=torch.contiguous_format) if overlaps(x) else x
+
+
+def overlaps(x: Tensor) -> bool:
+    """Whether elements of a strided tensor share memory along an axis of stride 0."""
+    return (
+        x.layout == torch.strided
+        and x.numel() > 0
+        and any(n > 1 and stride == 0 for n, stride in zip(x.shape, x.stride(), strict=True))
+    )
 
 
 @functools.cache

@@ -12,6 +12,7 @@ from refgrad.errors import ArgumentError
 from refgrad.testing.checks.check_report import Report
 from refgrad.testing.judging.verdict import DISAGREE, ERROR, UNDECIDED, Verdict
 from refgrad.torch.check_script import rerun
+from refgrad.torch.checking import mapped
 from refgrad.torch.checking.arguments import active_of, title, usage
 from refgrad.torch.checking.batched import BATCHED_FORWARD, BATCHED_REVERSE, MAPPED_REVERSE
 from refgrad.torch.checking.check import Check, Settings
@@ -125,10 +126,15 @@ def gradcheck(
 
 
 def _batched(subject: Subject, keyword_settings: Keywords, seed: int) -> list[Verdict]:
-    """The verdicts for several cotangents or tangents at once, where the keywords select them."""
+    """The verdicts for several cotangents, tangents or inputs at once, where the keywords or a rule for vmap ask for them."""
     orders = [BATCHED_REVERSE, MAPPED_REVERSE] * keyword_settings.batched
     orders += [BATCHED_FORWARD] * keyword_settings.batched_forward
-    return verdicts(subject, orders, seed=seed, nondet_tol=keyword_settings.nondet_tol) if orders else []
+    found = verdicts(subject, orders, seed=seed, nondet_tol=keyword_settings.nondet_tol) if orders else []
+    demanded = bool(orders)
+    if keyword_settings.fast and not demanded:
+        return found
+    inputs = mapped.verdict(subject, seed=seed, demanded=demanded, gradients=keyword_settings.reverse)
+    return found if inputs is None else [*found, inputs]
 
 
 def _double_backward(subject: Subject, keyword_settings: Keywords, seed: int) -> list[str]:

@@ -28,6 +28,8 @@ WORDS = (
     rf"{_ANY}: In order to use an autograd\.Function with functorch transforms",
     rf"{_ANY}: Trying to backward through .+ but no autograd formula was registered",
     rf"{_ANY}: .+: Low precision dtypes not supported",
+    r"RuntimeError: This backward function was compiled with non-empty donated buffers",
+    r"RuntimeError: torch\.compile with aot_autograd does not currently support double backward",
     rf"{_ANY}: trying to differentiate twice a function that was marked with @once_differentiable",
 )
 _TORCH = Path(torch.__file__).parent

@@ -13,9 +13,11 @@ pytest.importorskip("torch")
 import torch
 
 import refgrad.node  # noqa: F401  declares every function
+from refgrad.errors import GradientMismatch
 from refgrad.op import FUNCTIONS, Draws
 from refgrad.op.draws import Seeded
 from refgrad.op.function import Function, split
+from refgrad.torch import gradcheck
 from refgrad.torch.devices import plain_arithmetic
 from refgrad.transforms import vjp
 
@@ -127,3 +129,12 @@ def test_the_mean_over_no_samples_is_nan(name: str) -> None:
     for operands, params in means:
         with np.errstate(all="ignore"), pytest.warns(RuntimeWarning, match="empty slice"):
             assert np.isnan(FUNCTIONS[name].forward(*operands.values(), **params))
+
+
+def test_gradcheck_judges_inputs_without_elements_by_their_shapes() -> None:
+    x = torch.ones(0, 3)
+    report = gradcheck(torch.square, (x,), reference=np.square)
+    assert "every array is empty; shapes and dtypes were compared" in report.summary().partition("\n")[0]
+    assert gradcheck(torch.matmul, (x, torch.ones(3, 2)), reference=np.matmul).status == "agree"
+    with pytest.raises(GradientMismatch, match="shape"):
+        gradcheck(torch.square, (x,), reference=lambda x: np.square(x).T)

@@ -10,6 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from torch.autograd.function import once_differentiable  # noqa: E402
+
 import refgrad as rg  # noqa: E402
 from refgrad.errors import ArgumentError, DtypeError, GradientMismatch, NoRuleError  # noqa: E402
 from refgrad.torch import gradcheck, gradgradcheck  # noqa: E402
@@ -201,6 +203,48 @@ def test_a_forgotten_conjugate_is_found() -> None:
     with pytest.raises(GradientMismatch, match=r"gradcheck\(Forgotten\).*disagree") as found:
         gradcheck(Forgotten.apply, z, reference=np.square, check_forward=False)
     assert "gradient of input 0" in str(found.value)
+
+
+class BitBlind(Forgotten):
+    """A square whose kernels read memory, and forget that a bit conjugates or negates its numbers."""
+
+    @staticmethod
+    def raw(z: Any, bit: str) -> Any:
+        if bit == "conjugated":
+            return z.conj() if z.is_conj() else z
+        return torch._neg_view(z) if z.is_neg() else z
+
+    @staticmethod
+    def forward(ctx: Any, z: Any, of_input: str = "", of_cotangent: str = "") -> Any:
+        z = BitBlind.raw(z, of_input) if of_input else z
+        ctx.save_for_backward(z)
+        ctx.bit = of_cotangent
+        return z * z
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Any) -> Any:
+        (z,) = ctx.saved_tensors
+        return 2 * (BitBlind.raw(g, ctx.bit) if ctx.bit else g) * z.conj(), None, None
+
+
+@pytest.mark.parametrize("bit", ["conjugated", "negated"])
+@pytest.mark.parametrize("place", ["input", "cotangent"])
+def test_lazily_conjugated_and_negated_tensors_are_asked(bit: str, place: str) -> None:
+    bits = (bit, "") if place == "input" else ("", bit)
+    z = torch.tensor(Z[0], requires_grad=True)
+    options = {
+        "reference": np.square,
+        "check_forward": False,
+        "dtypes": ("float64",),
+        "raise_exception": False,
+    }
+    report = gradcheck(lambda z: BitBlind.apply(z, *bits), z, **options)
+    wrong = {q.layout for _, _, p in report.parts() for q in p.wrong_in}
+    if (bit, place) == ("negated", "input"):  # its square has no sign: the gradient alone is wrong
+        assert [v.status for _, v in report.verdicts] == ["agree", "disagree"]
+    assert wrong == {f"lazily {bit}"}
+    assert gradcheck(BitBlind.apply, z, **options).status == "agree"
 
 
 @pytest.mark.parametrize("inverse", [False, True])

@@ -8,6 +8,8 @@ value of a set (the derivative of abs at 0), a bound around zero is blind.
 
 Supplementary inputs, which the check constructs, can show an error. Agreement there does not decide an array.
 
+An array without elements has no number that could be wrong. Where all are of this kind, their shapes and dtypes may decide.
+
 An array without a correct bit in any element of any answer is wrong, even where rounding explains each element.
 
 Of an element out of bounds another formula may leave no bit: 1 - y^2 for the slope of a saturated tanh. It is imprecise at best. It is no
@@ -48,6 +50,7 @@ from refgrad.testing.judging.verdict import (
 from refgrad.tracing.ball import Ball, parts
 
 _LISTED = 10
+EMPTY = "every array is empty; shapes and dtypes were compared"
 _WORST_FIRST = (ERROR, DISAGREE, UNDECIDED, IMPRECISE, AGREE, UNSUPPORTED)
 
 
@@ -61,6 +64,7 @@ class _ArrayTotals:
     lost      imprecise elements
     bitless   number of elements out of bounds of which a formula that kernels use leaves no bit
     ratio     the largest ratio of error to bound
+    sizes     whether an expected array has elements, for each kind that was met
     """
 
     part: ArrayVerdict
@@ -70,6 +74,7 @@ class _ArrayTotals:
     lost: list[Element] = field(default_factory=list)
     bitless: int = 0
     ratio: float = -1.0
+    sizes: set[bool] = field(default_factory=set)
 
 
 class Aggregation:
@@ -77,6 +82,7 @@ class Aggregation:
 
     inputs          kept for the evidence of wrong answers
     supplementary   whether the next answers are for inputs that the check has constructed; they cannot decide an array
+    shapes_decide   whether arrays agree that have no element, because their shapes and dtypes were compared
     choices         whether a derivative is not unique somewhere, so that a bound does not come from rounding alone
     """
 
@@ -85,6 +91,7 @@ class Aggregation:
         self.slack = reference_slack(fmt)
         self.supplementary = False
         self.choices = False
+        self.shapes_decide = False
         self.tally = Tally(mode, fmt.name, device)
         self.totals: dict[str, _ArrayTotals] = {}
         self.failure: tuple[str, str] | None = None
@@ -113,6 +120,8 @@ class Aggregation:
         s = self.totals.setdefault(what, _ArrayTotals(ArrayVerdict(what)))
         part = s.part
         part.asked += 1
+        if expected is not None:
+            s.sizes.add(bool(parts(expected)[0].size))
         wrong = bool(found.wrong or found.note)
         if wrong and question not in part.wrong_in:
             part.wrong_in.append(question)
@@ -176,6 +185,10 @@ class Aggregation:
         if self.failure is None or (status == ERROR and self.failure[0] != ERROR):
             self.failure = status, reason
 
+    def disagrees(self) -> bool:
+        """Whether an array has a wrong answer so far."""
+        return any(s.part.wrong or s.part.notes for s in self.totals.values())
+
     def _add_sharpness(self, s: _ArrayTotals, found: Comparison) -> None:
         if found.sharpness is None:
             return
@@ -202,7 +215,10 @@ class Aggregation:
         if self.totals and v.status != DISAGREE:
             v.status = next(status for status in _WORST_FIRST if status in found)
             if v.elements == 0 and v.status == AGREE:
-                v.status = UNDECIDED
+                if self.shapes_decide and all(s.sizes == {False} for s in self.totals.values()):
+                    v.reason = EMPTY
+                else:
+                    v.status = UNDECIDED
             if v.status == UNDECIDED:
                 undecided = [p for p in v.parts if p.status == UNDECIDED]
                 v.reason = "; ".join(f"{p.what}: {p.reason}" for p in undecided) or "nothing to compare"

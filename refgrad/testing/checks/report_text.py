@@ -27,8 +27,9 @@ _ELEMENTS = 2  # elements of one array, at most
 ADVICE = {
     IMPRECISE: "imprecise: rounding by another right formula can leave as few digits. strict=True refuses it; a formula without the "
     "cancellation mends it. See docs/gradcheck.md.",
-    UNDECIDED: "undecided: nothing was found wrong, but a wrong gradient would not have been seen. Give inputs with shorter sums or a "
-    "finer dtype, or pass allow_undecided=True. See docs/gradcheck.md.",
+    UNDECIDED: "undecided: nothing was found wrong, but a wrong gradient would not have been seen. Give inputs with shorter sums, a "
+    "finer dtype or a reference in closed form (each step of an iteration widens its bounds), or pass "
+    "allow_undecided=True. See docs/gradcheck.md.",
 }
 
 
@@ -57,12 +58,14 @@ def _status_notes(report: Findings, status: str) -> str:
         )
     if status in (UNDECIDED, UNSUPPORTED):
         parts += _reasons([(d, v) for d, v in gradients if v.status == status]) or ["no gradient was judged"]
+    if status == AGREE and not any(v.elements for _, v in gradients):
+        parts += dict.fromkeys(v.reason for _, v in gradients if v.status == AGREE and v.reason)
     if status in (AGREE, IMPRECISE):
         skipped = sum(v.skipped for _, v in gradients)
         if skipped:
             n = skipped + sum(v.elements for _, v in gradients)
             parts.append(
-                f"{skipped} of {n} elements not judged: the reference has no finite derivative there"
+                f"{skipped} of {n} elements not judged: the reference has no finite derivative or bound there"
             )
     return "; ".join(parts)
 

@@ -52,6 +52,19 @@ def constant(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> P
     return np.full(shape, whole(rng, (), fmt))
 
 
+def along(axis: int) -> Draw:
+    """The kind of draw with equal elements along an axis, as the gradient of a sum along it has; constant without such an axis."""
+
+    def draw(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> PlainArray:
+        if len(shape) <= max(axis, 0):
+            return constant(rng, shape, fmt)
+        short = list(shape)
+        short[axis] = min(1, short[axis])
+        return np.array(np.broadcast_to(whole(rng, tuple(short), fmt), shape))
+
+    return draw
+
+
 def tiny(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> PlainArray:
     """Normal numbers times 2^-k, where 2^k is the fourth root of the format's range."""
     return np.asarray(nearest(np.ldexp(whole(rng, shape, fmt), -_quarter_exponent(fmt)), fmt))
@@ -98,14 +111,21 @@ DRAWS: dict[str, Draw] = {
     LARGE: huge,
     ZERO: zero,
 }
+# Draws that a check of torch gives with strides of 0 along the axis.
+EQUAL_FIRST, EQUAL_SECOND, EQUAL_LAST = (
+    "equal along the first axis",
+    "equal along axis 1",
+    "equal along the last axis",
+)
+_EQUAL: dict[str, Draw] = {EQUAL_FIRST: along(0), EQUAL_SECOND: along(1), EQUAL_LAST: along(-1)}
 
 
 def drawn(
     kind: str, rng: np.random.Generator, shape: tuple[int, ...], fmt: Format, unit: float = 0.0
 ) -> PlainArray:
-    """A float64 array of numbers of the format, of one of the kinds in DRAWS.
+    """A float64 array of numbers of the format, of one of the kinds in DRAWS, or equal along an axis.
 
     unit   the largest element of the gradient for cotangents of size 1; 0 where it is unknown. See ``limited``
     """
-    x = DRAWS[kind](rng, shape, fmt)
+    x = (DRAWS.get(kind) or _EQUAL[kind])(rng, shape, fmt)
     return limited(x, unit, fmt) if kind == LARGE and unit else x

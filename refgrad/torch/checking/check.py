@@ -19,14 +19,17 @@ from refgrad.testing.checks.aggregation import Aggregation
 from refgrad.testing.checks.array_verdict import Question
 from refgrad.testing.checks.seeds import WHOLE
 from refgrad.testing.judging.verdict import ERROR, UNSUPPORTED, Comparison, Verdict
-from refgrad.torch.checking import plan
+from refgrad.torch.checking import kinks, plan, triangles, two_calls
+from refgrad.torch.checking.complex_tensors import lazy_variants
 from refgrad.torch.checking.evaluation import Answer, Raised, same_bits
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN
 from refgrad.torch.checking.mixed_dtypes import finer_dtypes, in_dtype, notes_of
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.checking.point import FORWARD, REVERSE, VALUE, Point, integers, is_no_finer, numbers
 from refgrad.torch.circumstances import circumstances
+from refgrad.torch.forward_mode import overlaps
 from refgrad.torch.refusal import described, fails_inside_torch, refuses
+from refgrad.tracing.ball import parts
 
 _STREAM = 1  # distinguishes the generator from one with the same seed that made the user's inputs
 _FACTOR = 1 - 2**-8 / math.pi  # close to 1, with a full significand
@@ -79,6 +82,8 @@ class Check:
         self.value, self.reverse, self.forward = (
             Aggregation(mode, self.fmt, self.device, self.point.plain) for mode in (VALUE, REVERSE, FORWARD)
         )
+        for aggregation in (self.value, self.reverse, self.forward):
+            aggregation.shapes_decide = True
 
     def _point(self, arguments: tuple[Any, ...], like: Point | None = None) -> Point:
         scales = None if like is None else like.scales
@@ -150,10 +155,15 @@ class Check:
             repeats=settings.repeats,
             fast=settings.fast,
             undefined=settings.undefined,
+            lazily=tuple(lazy_variants(self.func)),
         )
         for number, request in enumerate(requests):
             if not self._add_reverse(self.point, request, first=number == 0):
                 return
+        if self.point.evaluator.single_backward:
+            self._note(
+                "a compiled backward of func runs once for each call (donated buffers): it is asked with retain_graph=False"
+            )
         if not settings.fast:
             self.point.release(REVERSE)
             self._judge_supplementary(self._expanded(), EXPANDED, used)
@@ -196,11 +206,17 @@ class Check:
             place, due = self.active.index(k), point.arguments[k].dtype
             more = partial(circumstances, point, REVERSE, request, seeds, expected, place, due)
             self.reverse.add(what, compared, question, tuple(seeds), k, _array(got), x_bar, more)
+            if first:
+                self._note(kinks.note(point, seeds, k, compared))
+            if first and compared.wrong and got is not None:
+                self._note(triangles.note(k, point.plain[k], numbers(got), parts(x_bar)[0]))
             if k in again:
                 self._repeated(got, again[k], what, question)
             if k in with_graph:
                 judged = point.compared(REVERSE, with_graph[k], x_bar, what, k, request, seeds)
                 self.reverse.add(what, _recorded(judged, what), question)
+        if first and not self.settings.fast and not self.reverse.disagrees():
+            self._note(two_calls.judge(point, request, seeds, expected, self.reverse))
         for tied in ties:
             k = self.active[tied.inputs[0]]
             self.reverse.add(f"gradient of input {k}", tied.found, question, tuple(seeds), k)
@@ -286,6 +302,11 @@ class Check:
     # --- forward mode ---
 
     def _judge_forward(self) -> None:
+        for k in self.active:
+            if overlaps(self.arguments[k]):
+                self._note(
+                    f"elements of input {k} share memory, so torch makes no dual tensor of it: forward mode is asked with a dense copy"
+                )
         requests = plan.forward(self.arguments, self.active, fast=self.settings.fast)
         for number, request in enumerate(requests):
             if not self._add_forward(request, first=number == 0):
@@ -348,7 +369,7 @@ class Check:
         return not first
 
     def _note(self, text: str) -> None:
-        if text not in self.notes:
+        if text and text not in self.notes:
             self.notes.append(text)
 
 

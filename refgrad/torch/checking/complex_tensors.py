@@ -2,11 +2,16 @@
 
 A gradient of torch for z = a + i b is dL/da + i dL/db, so the gradient of the real tensor holds its parts, and the bounds of real numbers
 judge them. Complex results become real ones in the same way.
+
+torch conjugates and negates without writing memory: z.conj() is a view with a bit (is_conj), and so is the cotangent of z in a function of
+z.conj(). func is also called with such inputs, and gets such cotangents.
 """
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -16,6 +21,8 @@ from torch import Tensor
 from refgrad.ops.complex_numbers import from_parts
 
 Function = Callable[..., Any]
+Change = Callable[[Tensor], Tensor]
+CONJUGATED, NEGATED = "lazily conjugated", "lazily negated"
 
 
 def in_real_numbers(
@@ -30,6 +37,20 @@ def in_real_numbers(
         given = [torch.complex(x[..., 0], x[..., 1]) if k in complex_ones else x for k, x in enumerate(xs)]
         return _results(func(*given), lambda y: torch.stack([y.real, y.imag], -1) if y.is_complex() else y)
 
+    def of_lazy(enter: Change, leave: Change) -> Function:
+        """The same function, with a bit on each complex input, and on the cotangent of each complex output."""
+
+        def changed(*xs: Any) -> Any:
+            given = [enter(x) if k in complex_ones else x for k, x in enumerate(xs)]
+            return _results(func(*given), lambda y: leave(y) if y.is_complex() else y)
+
+        return changed
+
+    _LAZY[of_tensors] = {
+        CONJUGATED: of_lazy(_conjugated, _conjugated_parts),
+        NEGATED: of_lazy(_negated, _negated_parts),
+    }
+
     def of_arrays(*xs: Any) -> Any:
         given = [from_parts(x[..., 0], x[..., 1]) if k in complex_ones else x for k, x in enumerate(xs)]
         return _results(reference(*given), _real_parts)
@@ -43,6 +64,34 @@ def in_real_numbers(
         tuple([_as_real(x) if k in complex_ones else x for k, x in enumerate(arguments)]),
         notes,
     )
+
+
+_LAZY: weakref.WeakKeyDictionary[Function, dict[str, Function]] = weakref.WeakKeyDictionary()
+
+
+def lazy_variants(func: Function) -> dict[str, Function]:
+    """The variants of a function from in_real_numbers with lazily conjugated and negated tensors, by name; none for any other callable."""
+    return _LAZY.get(func, {}) if isinstance(func, FunctionType) else {}
+
+
+def _conjugated(x: Tensor) -> Tensor:
+    return torch.complex(x[..., 0], -x[..., 1]).conj()
+
+
+def _conjugated_parts(y: Tensor) -> Tensor:
+    c = y.conj()
+    return torch.stack([c.real, -c.imag], -1)
+
+
+def _negated(x: Tensor) -> Tensor:
+    return torch._neg_view(torch.complex(-x[..., 0], -x[..., 1]))
+
+
+def _negated_parts(y: Tensor) -> Tensor:
+    seen = y.view_as(y)
+    if seen.requires_grad:  # torch's own backward of _neg_view writes the negated numbers to memory
+        seen.register_hook(lambda y_bar: torch._neg_view(-y_bar))
+    return torch.stack([seen.real, seen.imag], -1)
 
 
 def _as_real(z: Tensor) -> Tensor:

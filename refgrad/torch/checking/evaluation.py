@@ -19,11 +19,13 @@ from refgrad.arguments import kind
 from refgrad.arrays import PlainArray
 from refgrad.errors import ArgumentError
 from refgrad.torch.checking.arguments import outputs_of
+from refgrad.torch.checking.complex_tensors import lazy_variants
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, Arranged, arranged
 from refgrad.torch.checking.plan import Request
-from refgrad.torch.forward_mode import dual_level
+from refgrad.torch.forward_mode import dual_level, make_dual
 
 _KEPT = 2**20  # bytes of memory that are compared directly; more are compared by a hash
+_DONATED = "donated buffers"  # in torch's message that a compiled backward runs with retain_graph=False alone
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
@@ -53,10 +55,14 @@ class Answer:
 
 
 class Evaluator:
-    """Evaluates func and its derivatives at given arguments, tensors of the judged dtype."""
+    """Evaluates func and its derivatives at given arguments, tensors of the judged dtype.
+
+    single_backward   whether torch allows one backward for each call: torch.compile donates buffers of the forward to the backward
+    """
 
     def __init__(self, func: Callable[..., Any], arguments: Sequence[Any]) -> None:
         self.func, self.arguments = func, tuple(arguments)
+        self.single_backward = False
 
     def outputs(self, request: Request) -> Answer:
         """The outputs. Raises Raised."""
@@ -82,20 +88,25 @@ class Evaluator:
         watch = _MemoryWatch()
         active = request.question.active
         arguments = self._arranged(request, active, watch)
-        answer = Answer(self._call(arguments), written=watch.written())
+        answer = Answer(self._call(arguments, request.lazily), written=watch.written())
         seeds = self._seeds(request, answer.outputs, cotangents, watch)
         used_outputs = [answer.outputs[k] for k in seeds]
 
         def gradients(*, record: bool = False) -> tuple[Tensor | None, ...]:
             given = list(seeds.values())
-            found = torch.autograd.grad(
-                used_outputs,
-                [arguments[k] for k in active],
-                [x.detach().requires_grad_() for x in given] if record else given,
-                retain_graph=True,
-                create_graph=record,
-                allow_unused=True,
-            )
+            try:
+                found = torch.autograd.grad(
+                    used_outputs,
+                    [arguments[k] for k in active],
+                    [x.detach().requires_grad_() for x in given] if record else given,
+                    retain_graph=not self.single_backward,
+                    create_graph=record,
+                    allow_unused=True,
+                )
+            except RuntimeError as error:
+                if not self.single_backward and not record and _DONATED in str(error):
+                    self.single_backward = True
+                raise
             return tuple(
                 g if g is None or g.layout == torch.strided else g.detach().to_dense() for g in found
             )
@@ -103,16 +114,24 @@ class Evaluator:
         if not used_outputs:
             return answer
         try:
-            answer.found = gradients()
+            once = self.single_backward
+            try:
+                answer.found = gradients()
+            except RuntimeError:
+                if self.single_backward == once:
+                    raise
+                answer.found = gradients()  # torch refused the first time, before it freed anything
             answer.written = watch.written()
             if twice:
                 answer.found = tuple(None if g is None else g.clone() for g in answer.found)
-                again = gradients()
+                again = self.reverse(request, cotangents).found if self.single_backward else gradients()
                 if not all(map(_same, answer.found, again)):
                     answer.again = again
+        except Raised:
+            raise
         except Exception as error:
             raise Raised(error, "backward") from error
-        if recorded:
+        if recorded and not self.single_backward:
             try:
                 found = gradients(record=True)
                 answer.recorded = tuple(None if g is None else g.detach().clone() for g in found)
@@ -120,6 +139,47 @@ class Evaluator:
                 pass  # torch's own word that a backward is not differentiable, which it need not be
             except Exception as error:
                 raise Raised(error, "backward") from error
+        return answer
+
+    def between_calls(
+        self, request: Request, cotangents: Sequence[PlainArray | None], others: Sequence[Any]
+    ) -> Answer:
+        """The gradients of a call whose backward runs after another call of func, with ``others`` in place of the arguments. Raises Raised.
+
+        ``written`` names the results of the first call whose elements the second call, or its backward, has changed.
+        """
+        active, watch = request.question.active, _MemoryWatch()
+        arguments = self._arranged(request, active, watch)
+        second = Evaluator(self.func, others)._arranged(request, active, watch)
+        answer = Answer(self._call(arguments))
+        before = [fingerprint(y) for y in answer.outputs]
+        other_outputs = self._call(second)
+
+        def gradients(outputs: Sequence[Tensor], xs: Sequence[Any]) -> tuple[Tensor | None, ...]:
+            seeds = self._seeds(request, outputs, cotangents, _MemoryWatch())
+            if not seeds:
+                return (None,) * len(active)
+            found = torch.autograd.grad(
+                [outputs[k] for k in seeds], [xs[k] for k in active], list(seeds.values()), allow_unused=True
+            )
+            return tuple(g if g is None or g.layout == torch.strided else g.to_dense() for g in found)
+
+        answer.written = [
+            f"output {k}"
+            for k, (y, bits) in enumerate(zip(answer.outputs, before, strict=True))
+            if fingerprint(y) != bits
+        ]
+        try:
+            kept = gradients(answer.outputs, arguments)
+            answer.found = tuple(None if g is None else g.clone() for g in kept)
+            gradients(other_outputs, second)
+        except Exception as error:
+            raise Raised(error, "backward") from error
+        answer.written += [
+            f"the gradient of input {k}"
+            for k, now, own in zip(active, kept, answer.found, strict=True)
+            if now is not None and own is not None and fingerprint(now) != fingerprint(own)
+        ]
         return answer
 
     def forward(self, request: Request, tangents: Sequence[PlainArray | None]) -> Answer:
@@ -138,7 +198,7 @@ class Evaluator:
                         self._tensor(tangent, arguments[k]), request.question.seed_layout or CONTIGUOUS
                     )
                     watch.add(seed, f"the tangent of input {k}")
-                    arguments[k] = forward_ad.make_dual(arguments[k], seed.tensor)
+                    arguments[k] = make_dual(arguments[k], seed.tensor)
                 outputs = self._call(arguments)
                 found = tuple(forward_ad.unpack_dual(y).tangent for y in outputs)
                 if all(tangent is None for tangent in found):
@@ -178,7 +238,9 @@ class Evaluator:
             given = cotangents[k] if k in request.seeded else None
             values = torch.zeros_like(y) if given is None else self._tensor(given, y)
             layout = request.question.seed_layout or CONTIGUOUS
-            placed = arranged(values, CONTIGUOUS if given is None and layout == EXPANDED else layout)
+            placed = arranged(
+                values, CONTIGUOUS if request.lazily or (given is None and layout == EXPANDED) else layout
+            )
             watch.add(placed, f"the cotangent of output {k}")
             seeds[k] = placed.tensor
         return seeds
@@ -187,9 +249,10 @@ class Evaluator:
     def _tensor(x: PlainArray, like: Tensor) -> Tensor:
         return torch.as_tensor(np.asarray(x)).to(like.device, like.dtype)
 
-    def _call(self, arguments: list[Any]) -> tuple[Tensor, ...]:
+    def _call(self, arguments: list[Any], lazily: str = "") -> tuple[Tensor, ...]:
+        func = lazy_variants(self.func)[lazily] if lazily else self.func
         try:
-            y = self.func(*arguments)
+            y = func(*arguments)
         except Exception as error:
             raise Raised(error, "call") from error
         outputs = outputs_of(y, "func")

@@ -39,9 +39,11 @@ KEYWORDS: dict[str, Keyword] = {
     "nondet_tol": Keyword("by how much two answers to the same question may differ", number=True),
     "check_undefined_grad": Keyword("asks with some cotangents left out (None)"),
     "check_grad_dtypes": Keyword("is always done: a derivative of another dtype than its array is wrong"),
-    "check_batched_grad": Keyword("asks for several cotangents at once, by vmap"),
+    "check_batched_grad": Keyword(
+        "asks for several cotangents at once, by vmap, and by vmap over the inputs"
+    ),
     "check_batched_forward_grad": Keyword(
-        "asks for several tangents at once, by vmap", frozenset({GRADCHECK})
+        "asks for several tangents at once, by vmap, and by vmap over the inputs", frozenset({GRADCHECK})
     ),
     "check_forward_ad": Keyword("False leaves forward mode out", frozenset({GRADCHECK})),
     "check_backward_ad": Keyword("False leaves reverse mode out", frozenset({GRADCHECK})),

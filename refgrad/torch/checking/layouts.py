@@ -24,6 +24,19 @@ GIVEN, CONTIGUOUS, PERMUTED, SWAPPED, GAPS, ROWS_APART, OFFSET, CHANNELS_LAST, E
     "channels_last",
     "expanded",
 )
+MATRICES = "with transposed matrices"
+HEADS = "with axes 1 and 2 exchanged"
+ALONG_FIRST, ALONG_SECOND, ALONG_LAST = (
+    "expanded along the first axis",
+    "expanded along axis 1",
+    "expanded along the last axis",
+)
+ALONG = {
+    ALONG_FIRST: 0,
+    ALONG_SECOND: 1,
+    ALONG_LAST: -1,
+}  # the axis whose stride is 0: that of the gradient of a sum along it
+ORDERS = (PERMUTED, SWAPPED, MATRICES, HEADS)  # those without gaps, in which the axes have another order
 
 
 @dataclass(frozen=True)
@@ -37,7 +50,7 @@ class Arranged:
 def arranged(x: Tensor, layout: str) -> Arranged:
     """A copy of ``x`` in new memory with the given layout; contiguous where x has too few dimensions for it.
 
-    x   any strided tensor; for ``expanded``, a tensor with equal elements
+    x   any strided tensor; for ``expanded``, a tensor with equal elements, or with elements that are equal along the axis
     """
     return _LAYOUTS[layout](x.detach())
 
@@ -53,7 +66,20 @@ def distinct_layouts(x: Tensor) -> tuple[str, ...]:
         found.append(ROWS_APART)
     if x.numel() > 1:
         found += [GAPS, OFFSET]
+    if x.ndim > 2 and min(x.shape[-2:]) > 1 and math.prod(x.shape[:-2]) > 1:
+        found.append(MATRICES)
+    if x.ndim > 3 and min(x.shape[:3]) > 1:
+        found.append(HEADS)
     return tuple(found)
+
+
+def expanded_axes(x: Tensor) -> tuple[str, ...]:
+    """The layouts of ALONG that are distinct from the contiguous and the expanded one for a tensor of this shape."""
+    return tuple(
+        layout
+        for layout, axis in ALONG.items()
+        if x.ndim > (2 if layout == ALONG_SECOND else 1) and 1 < x.shape[axis] < x.numel()
+    )
 
 
 def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
@@ -72,19 +98,43 @@ def _contiguous(x: Tensor) -> Arranged:
     return Arranged(y, y.view(-1))
 
 
-def _permuted(x: Tensor) -> Arranged:
-    order = tuple(reversed(range(x.ndim)))
+def _in_order(x: Tensor, order: tuple[int, ...]) -> Arranged:
+    """The axes in this order in memory; an exchange of axes, which is its own inverse."""
     y = x.permute(order).clone(memory_format=torch.contiguous_format)
     return Arranged(y.permute(order), y.view(-1))
+
+
+def _permuted(x: Tensor) -> Arranged:
+    return _in_order(x, tuple(reversed(range(x.ndim))))
 
 
 def _swapped(x: Tensor) -> Arranged:
     """All axes but the last in reverse order; rows stay contiguous."""
+    return _contiguous(x) if x.ndim < 3 else _in_order(x, (*reversed(range(x.ndim - 1)), x.ndim - 1))
+
+
+def _matrices(x: Tensor) -> Arranged:
+    """The last two axes exchanged: the matrices of a batch by columns, as x.mT has them."""
     if x.ndim < 3:
         return _contiguous(x)
-    order = (*reversed(range(x.ndim - 1)), x.ndim - 1)
-    y = x.permute(order).clone(memory_format=torch.contiguous_format)
-    return Arranged(y.permute(order), y.view(-1))
+    return _in_order(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+def _heads(x: Tensor) -> Arranged:
+    """Axes 1 and 2 exchanged, as x.transpose(1, 2) has them: sequence and heads of attention."""
+    return _contiguous(x) if x.ndim < 4 else _in_order(x, (0, 2, 1, *range(3, x.ndim)))
+
+
+def _along(axis: int) -> Callable[[Tensor], Arranged]:
+    """One element for each line along an axis, with a stride of 0 along it."""
+
+    def place(x: Tensor) -> Arranged:
+        if x.numel() == 0 or x.ndim <= max(axis, 0):
+            return _contiguous(x)
+        y = x.narrow(axis, 0, 1).clone(memory_format=torch.contiguous_format)
+        return Arranged(y.expand(x.shape), y.view(-1))
+
+    return place
 
 
 def _rows_apart(x: Tensor) -> Arranged:
@@ -160,4 +210,7 @@ _LAYOUTS: dict[str, Callable[[Tensor], Arranged]] = {
     OFFSET: _offset,
     CHANNELS_LAST: _channels_last,
     EXPANDED: _expanded,
+    MATRICES: _matrices,
+    HEADS: _heads,
+    **{layout: _along(axis) for layout, axis in ALONG.items()},
 }

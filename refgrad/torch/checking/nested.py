@@ -69,6 +69,8 @@ def verdicts(
         )
         for order in orders
     ]
+    for check in checks:
+        check.aggregation.shapes_decide = True
     try:
         subject.run()
     except Raised as raised:

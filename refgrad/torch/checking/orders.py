@@ -16,7 +16,7 @@ from torch.autograd import forward_ad
 from torch.autograd.function import BackwardCFunction
 
 from refgrad.testing.judging.nested_orders import Nested
-from refgrad.torch.forward_mode import dual_level, func_jvp
+from refgrad.torch.forward_mode import dual_level, func_jvp, make_dual
 from refgrad.tracing.ball import Ball
 
 Function = Callable[..., tuple[Tensor, ...]]  # from the differentiated inputs to the differentiated outputs
@@ -207,7 +207,7 @@ def _forward_over_reverse(f: Function, xs: Sequence[Tensor], many: Sequence[Seed
 
 
 def _dual(x: Tensor, x_dot: Tensor | None) -> Tensor:
-    return x if x_dot is None else forward_ad.make_dual(x, x_dot)
+    return x if x_dot is None else make_dual(x, x_dot)
 
 
 def _reverse_over_forward(f: Function, xs: Sequence[Tensor], many: Sequence[Seeds]) -> Answers:
@@ -280,7 +280,7 @@ def _forward_over_forward(f: Function, xs: Sequence[Tensor], many: Sequence[Seed
         return found
 
     _, found = func_jvp(inner, [xs[k] for k in moving_again], [seeds.x_dots_again[k] for k in moving_again])
-    if written_in_python(ys) and _loses_outer_tangents():
+    if functions_of(ys) and _loses_outer_tangents():
         raise NotOfferedError(
             "torch loses the outer tangent of nested torch.func.jvp at an autograd.Function, and returns zeros"
         )
@@ -295,9 +295,9 @@ def replaced(xs: Sequence[Tensor], positions: Sequence[int], new: Sequence[Tenso
     return full
 
 
-def written_in_python(ys: Sequence[Tensor]) -> bool:
-    """Whether the graphs of these tensors contain a torch.autograd.Function."""
-    return any(isinstance(node, BackwardCFunction) for node in _nodes(ys))
+def functions_of(ys: Sequence[Tensor]) -> list[type[torch.autograd.Function]]:
+    """The torch.autograd.Function of each node in the graphs of these tensors that has one."""
+    return [type(node)._forward_cls for node in _nodes(ys) if isinstance(node, BackwardCFunction)]
 
 
 def _nodes(tensors: Sequence[Tensor | None]) -> Iterator[Any]:

@@ -7,11 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from refgrad.torch.checking.arguments import outputs_of
-from refgrad.torch.forward_mode import dual_level
+from refgrad.torch.forward_mode import dual_level, make_dual
 
 # Operations of torch that compute no new floating-point number.
 _VIEWS = {"view", "_unsafe_view", "reshape", "expand", "transpose", "t", "permute", "squeeze", "unsqueeze"}
@@ -50,7 +49,7 @@ def counted(func: Callable[..., Any], arguments: Sequence[Any], active: Sequence
         if mode == "forward":
             with dual_level(), counting:
                 for k in active:
-                    xs[k] = forward_ad.make_dual(xs[k], torch.ones_like(xs[k]))
+                    xs[k] = make_dual(xs[k], torch.ones_like(xs[k]))
                 func(*xs)
             return counting.count
         for k in active:

@@ -16,7 +16,7 @@ from refgrad.testing.judging.nested_orders import Nested
 from refgrad.torch.checking.arguments import outputs_of
 from refgrad.torch.checking.evaluation import Raised
 from refgrad.torch.checking.mixed_dtypes import enclosed, in_dtype
-from refgrad.torch.checking.orders import Seeds, written_in_python
+from refgrad.torch.checking.orders import Seeds, functions_of
 from refgrad.torch.checking.reference import Reference
 from refgrad.torch.program import as_array
 from refgrad.tracing.ball import Ball, exact
@@ -33,6 +33,7 @@ class Subject:
     used            positions of the outputs with a gradient
     shapes, dtypes  of these outputs
     has_functions   whether a torch.autograd.Function takes part in func
+    has_rule_for_vmap  whether one of them has a rule for vmap, written or generated
     notes           questions that were left out, with reasons
     """
 
@@ -58,6 +59,7 @@ class Subject:
         self.shapes: tuple[tuple[int, ...], ...] = ()
         self.dtypes: tuple[torch.dtype, ...] = ()
         self.has_functions = True
+        self.has_rule_for_vmap = False
         self.notes: list[str] = []
 
     def note(self, text: str) -> None:
@@ -77,7 +79,11 @@ class Subject:
         self.used = tuple([k for k in floating if ys[k].requires_grad] or floating)
         self.shapes = tuple(tuple(ys[k].shape) for k in self.used)
         self.dtypes = tuple(ys[k].dtype for k in self.used)
-        self.has_functions = written_in_python(ys)
+        functions = functions_of(ys)
+        self.has_functions = bool(functions)
+        self.has_rule_for_vmap = any(
+            f.generate_vmap_rule or f.vmap is not torch.autograd.Function.vmap for f in functions
+        )
 
     def compare_shapes(self) -> None:
         """Call the reference once. Raises ArgumentError where its outputs differ from those of func; its exceptions propagate."""

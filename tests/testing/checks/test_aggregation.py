@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refgrad.bounds.formats import FORMATS
-from refgrad.testing.checks.aggregation import Aggregation
+from refgrad.testing.checks.aggregation import EMPTY, Aggregation
 from refgrad.testing.checks.array_verdict import Evidence, LargeEvidence, Question
 from refgrad.testing.checks.explanation import explained
 from refgrad.testing.judging.compare import LARGE, compare
@@ -198,3 +198,13 @@ def test_an_array_without_a_correct_bit_is_wrong_though_rounding_explains_each_e
     gathering.add("g", Comparison(elements=1, imprecise=1, least_precise=lost), ASK)
     part = gathering.verdict().parts[0]
     assert (part.status, part.reason) == (DISAGREE, "no element has a correct bit")
+
+
+def test_arrays_without_elements_agree_where_shapes_decide(gathering) -> None:
+    empty, due = found(np.zeros(0), np.zeros(0), np.zeros(0))
+    gathering.add("gradient of input 0", empty, ASK, expected=due)
+    assert (gathering.verdict().status, gathering.verdict().reason) == (UNDECIDED, "nothing to compare")
+    gathering.shapes_decide = True
+    assert (gathering.verdict().status, gathering.verdict().reason) == (AGREE, EMPTY)
+    gathering.add("gradient of input 1", Comparison(), ASK, expected=np.zeros(3))  # None where zeros are due
+    assert gathering.verdict().status == UNDECIDED

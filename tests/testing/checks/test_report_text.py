@@ -55,9 +55,7 @@ def test_skipped_elements_are_in_the_first_line() -> None:
     made = report(
         verdict("reverse", [part("gradient of input 0", X, expected, 1e-15), right("gradient of input 1")])
     )
-    description = (
-        "gradcheck(it): agree (3 of 24 elements not judged: the reference has no finite derivative there)"
-    )
+    description = "gradcheck(it): agree (3 of 24 elements not judged: the reference has no finite derivative or bound there)"
     assert first(made) == description
     assert "gradient of input 0: agree, 9 elements judged, 3 skipped" in made.summary()
     assert "gradient of input 1: agree, 12 elements judged" in made.summary()
@@ -210,7 +208,7 @@ def test_verdicts_without_parts_are_told_as_well() -> None:
     v = Verdict("reverse", AGREE, elements=4, skipped=2, sensitivity=0.0)
     made = Report("it", [("float64", v)], notes=["eps means nothing here"])
     assert made.summary().splitlines() == [
-        "it: agree (2 of 6 elements not judged: the reference has no finite derivative there)",
+        "it: agree (2 of 6 elements not judged: the reference has no finite derivative or bound there)",
         "  float64 reverse: agree, 4 elements compared, would have caught a relative error of any size, 2 not judged",
         "  note: eps means nothing here",
     ]

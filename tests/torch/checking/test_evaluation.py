@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from refgrad.testing.checks.array_verdict import Question  # noqa: E402
+from refgrad.torch import gradcheck  # noqa: E402
 from refgrad.torch.checking.evaluation import Evaluator, Raised, fingerprint, same_bits  # noqa: E402
 from refgrad.torch.checking.plan import Request  # noqa: E402
 
@@ -199,3 +200,46 @@ def test_an_op_that_drops_tangents_without_a_word_has_no_forward_mode() -> None:
 def test_an_output_without_a_tangent_stays_one() -> None:
     answer = Evaluator(lambda x: x.detach() * 2, (torch.ones(3),)).forward(request(), [np.ones(3)])
     assert answer.found == (None,)
+
+
+class Donating(torch.autograd.Function):
+    """Gives the buffers of its forward away in its backward, as torch.compile does."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, y_bar):
+        if torch._C._autograd._get_current_graph_task_keep_graph():
+            raise RuntimeError(
+                "This backward function was compiled with non-empty donated buffers which requires retain_graph=False."
+            )
+        return 2 * y_bar * ctx.saved_tensors[0]
+
+
+def test_a_backward_that_runs_once_is_asked_once_for_each_call() -> None:
+    evaluator = Evaluator(Donating.apply, (torch.arange(3.0),))
+    answer = evaluator.reverse(request(), [np.ones(3)], twice=True, recorded=True)
+    assert evaluator.single_backward
+    assert answer.again is None
+    assert answer.recorded == ()
+    assert answer.found[0].tolist() == [0.0, 2.0, 4.0]
+    report = gradcheck(Donating.apply, (torch.randn(3),), reference=np.square, check_batched_grad=True)
+    assert {v.status for _, v in report.verdicts if v.mode in ("value", "reverse")} == {"agree"}
+    assert any("retain_graph=False" in note for note in report.notes)
+    assert {v.status for _, v in report.verdicts if v.mode == "vmap of reverse"} == {"unsupported"}
+
+
+@pytest.mark.long
+def test_a_compiled_function_is_judged() -> None:
+    compiled = torch.compile(lambda x: torch.tanh(x) * x, backend="aot_eager")
+    report = gradcheck(
+        compiled,
+        (torch.randn(7, requires_grad=True),),
+        reference=lambda x: np.tanh(x) * x,
+        dtypes=("float64",),
+    )
+    assert [v.status for _, v in report.verdicts] == ["agree"] * 3
+    torch.compiler.reset()

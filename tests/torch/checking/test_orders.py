@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from refgrad.torch.checking.orders import ORDERS, NotOfferedError, Seeds, written_in_python  # noqa: E402
+from refgrad.torch.checking.orders import ORDERS, NotOfferedError, Seeds, functions_of  # noqa: E402
 from tests.torch_functions import BackwardOnly, Cube, NoGraph, Once  # noqa: E402
 
 
@@ -101,6 +101,6 @@ def _softmax_tangent(x):
 
 def test_what_has_a_function_in_it() -> None:
     x = X.clone().requires_grad_()
-    assert written_in_python([torch.sin(BackwardOnly.apply(x) + x)])
-    assert written_in_python([torch.func.vmap(Cube.apply)(x)])
-    assert not written_in_python([torch.sin(x), torch.softmax(x, -1)])
+    assert functions_of([torch.sin(BackwardOnly.apply(x) + x)]) == [BackwardOnly]
+    assert functions_of([torch.func.vmap(Cube.apply)(x)])
+    assert not functions_of([torch.sin(x), torch.softmax(x, -1)])

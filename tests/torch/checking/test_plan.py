@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from refgrad.testing.checks.seeds import DRAWS, WHOLE  # noqa: E402
+from refgrad.testing.checks.seeds import DRAWS, EQUAL_FIRST, EQUAL_LAST, EQUAL_SECOND, WHOLE  # noqa: E402
 from refgrad.torch.checking.plan import MOST_SUBSETS, forward, reverse, subsets  # noqa: E402
 
 X, W, Y = torch.zeros(2, 3, 4, 4), torch.zeros(3, 1, 1), torch.zeros(2, 3, 4, 4)
@@ -24,13 +24,15 @@ def test_an_ordinary_question_comes_first_and_alone_where_it_is_to_be_fast() -> 
 def test_every_draw_layout_subset_and_output_is_met() -> None:
     asks = list(reverse((X, W), (0, 1), (Y, Y), (0, 1), **OPTIONS))
     questions = [a.question for a in asks]
-    assert {q.draw for q in questions} == set(DRAWS)
+    assert {q.draw for q in questions} == set(DRAWS) | {EQUAL_FIRST, EQUAL_SECOND, EQUAL_LAST}
     assert {q.seed_layout for q in questions} >= {
         "permuted",
         "with gaps",
         "channels_last",
         "with an offset",
         "expanded",
+        "with transposed matrices",
+        "with axes 1 and 2 exchanged",
     }
     assert {q.layout for q in questions} >= {"permuted", "with gaps", "channels_last", "with an offset"}
     assert {q.layout for q in questions} >= {"contiguous, input 0 permuted", "contiguous, input 1 with gaps"}
@@ -74,3 +76,35 @@ def test_forward_mode_asks_for_each_input_alone() -> None:
     asks = list(forward((X, W), (0, 1), fast=False))
     assert {a.seeded for a in asks} == {(0, 1), (0,), (1,)}
     assert {a.question.seed_layout for a in asks} >= {"permuted", "with gaps"}
+
+
+def test_inputs_and_cotangents_have_orders_of_the_axes_at_once() -> None:
+    def pairs(x):
+        return {
+            (q.layout, q.seed_layout)
+            for q in (a.question for a in reverse((x,), (0,), (x,), (0,), **OPTIONS))
+            if q.layout not in ("", "contiguous") and q.seed_layout not in ("", "contiguous")
+        }
+
+    assert pairs(torch.zeros(5)) == set()
+    assert pairs(torch.zeros(3, 4)) == {("permuted", "permuted")}
+    assert pairs(torch.zeros(2, 3, 4)) == {
+        ("permuted", "permuted"),
+        ("permuted", "permuted, rows whole"),
+        ("permuted, rows whole", "with transposed matrices"),
+        ("with transposed matrices", "permuted"),
+    }
+    assert len(pairs(Y)) == 4
+
+
+def test_cotangents_are_expanded_along_single_axes() -> None:
+    def expanded(y):
+        questions = [a.question for a in reverse((y,), (0,), (y,), (0,), **OPTIONS)]
+        return [(q.draw, q.seed_layout) for q in questions if "along" in q.seed_layout]
+
+    assert expanded(torch.zeros(5)) == []
+    assert expanded(torch.zeros(3, 4)) == [
+        (EQUAL_FIRST, "expanded along the first axis"),
+        (EQUAL_LAST, "expanded along the last axis"),
+    ]
+    assert (EQUAL_SECOND, "expanded along axis 1") in expanded(torch.zeros(2, 3, 4))

@@ -1,0 +1,77 @@
+"""Two calls of func before the backward of the first: what a call keeps, or has returned, must not be overwritten by the next one.
+
+A kernel that keeps its intermediate results, its output or its gradient in one static workspace answers every question of a single call
+correctly, and is wrong in sin(a) * sin(b).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from refgrad.arrays import PlainArray
+from refgrad.testing.checks.aggregation import Aggregation
+from refgrad.testing.judging.verdict import Comparison
+from refgrad.torch.checking.evaluation import Raised
+from refgrad.torch.checking.plan import Request
+from refgrad.torch.checking.point import REVERSE, Point
+from refgrad.torch.checking.reference import Expected
+from refgrad.torch.refusal import described
+
+# Of the inputs of the second call: positive, so that most domains hold them, too. The second leaves them nearly as they are.
+_FACTORS = (0.625, 1 - 2**-5)
+
+
+def judge(
+    point: Point,
+    request: Request,
+    seeds: Sequence[PlainArray | None],
+    expected: Sequence[Expected | None],
+    aggregation: Aggregation,
+) -> str:
+    """Add disagreements of the first of two calls. Returns why it was not judged, "" where it was.
+
+    request, seeds, expected   a question that was answered correctly without a second call
+    """
+    question = request.question
+    why = ""
+    for factor in _FACTORS:
+        try:
+            answer = point.evaluator.between_calls(request, list(seeds), _scaled(point, factor))
+        except Raised as raised:
+            why = f"not judged between two calls: {raised.where} raised {described(raised.error)}"
+            continue
+        first = f"gradient of input {point.active[0]}"
+        for name in answer.written:
+            note = f"{name} of one call is overwritten by the next call with other inputs; new memory is expected for each call"
+            aggregation.add(first, Comparison(note=note), question)
+        for k, got, due in zip(point.active, answer.found, expected, strict=True):
+            assert due is not None, "every active input has an expected gradient"
+            what = f"gradient of input {k}"
+            judged = point.compared(REVERSE, got, due, what, k, request, seeds)
+            aggregation.add(what, _said(judged, what), question)
+        return ""
+    return why
+
+
+def _scaled(point: Point, factor: float) -> tuple[Any, ...]:
+    return tuple(
+        x * factor if k in point.active and isinstance(x, Tensor) else x
+        for k, x in enumerate(point.arguments)
+    )
+
+
+def _said(judged: Comparison, what: str) -> Comparison:
+    """What is to be said of a gradient after a second call: nothing where it is right."""
+    when = "with another call of func between forward and backward"
+    if judged.note:
+        return Comparison(note=f"{when}: {judged.note}")
+    if not judged.wrong:
+        return Comparison()
+    worst = judged.wrong[0]
+    return Comparison(
+        note=f"{what}{list(worst.element)}: {when} got {worst.got}, expected {worst.expected}; what a call keeps for its backward has to "
+        "be in memory of its own (ctx.save_for_backward)"
+    )

@@ -1,0 +1,109 @@
+"""Two calls before the backward of the first: a static workspace is caught, memory of its own is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch.autograd.function import once_differentiable  # noqa: E402
+
+from refgrad.torch import gradcheck  # noqa: E402
+
+X = torch.randn(6, generator=torch.Generator().manual_seed(0))
+
+PLACES = {}  # the static workspaces
+
+
+class Sine(torch.autograd.Function):
+    """Keeps its cosine in new memory."""
+
+    @classmethod
+    def place(cls, x):
+        return torch.empty_like(x)
+
+    @classmethod
+    def forward(cls, ctx, x):
+        ctx.cosine = cls.place(x).copy_(torch.cos(x))
+        return torch.sin(x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, y_bar):
+        return y_bar * ctx.cosine
+
+
+class Workspace(Sine):
+    """Keeps it in the same memory in each call."""
+
+    @classmethod
+    def place(cls, x):
+        return PLACES.setdefault((cls, x.shape, x.dtype), torch.empty_like(x))
+
+
+class OutputWorkspace(Workspace):
+    """Returns its output in the same memory in each call."""
+
+    @classmethod
+    def forward(cls, ctx, x):
+        ctx.cosine = torch.cos(x)
+        return cls.place(x.detach()).copy_(torch.sin(x)).detach()
+
+
+class GradientWorkspace(Workspace):
+    """Returns its gradient in the same memory in each call."""
+
+    @classmethod
+    def forward(cls, ctx, x):
+        ctx.cosine = torch.cos(x)
+        return torch.sin(x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, y_bar):
+        return torch.mul(y_bar, ctx.cosine, out=GradientWorkspace.place(y_bar))
+
+
+def judged(func, reference=np.sin, **options):
+    return gradcheck(
+        func,
+        (X,),
+        reference=reference,
+        dtypes=("float64",),
+        check_forward=False,
+        raise_exception=False,
+        **options,
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (Workspace, "with another call of func between forward and backward got"),
+        (OutputWorkspace, "output 0 of one call is overwritten by the next call"),
+        (GradientWorkspace, "the gradient of input 0 of one call is overwritten by the next call"),
+    ],
+)
+def test_a_static_workspace_is_caught(wrong, words) -> None:
+    report = judged(wrong.apply)
+    assert report.status == "disagree"
+    assert words in report.summary()
+
+
+def test_memory_of_its_own_agrees() -> None:
+    report = judged(Sine.apply)
+    assert (report.status, report.notes) == ("agree", [])
+
+
+def test_a_wrong_gradient_is_not_blamed_on_a_second_call() -> None:
+    assert "another call" not in judged(torch.cos).summary()
+
+
+def test_inputs_that_func_refuses_are_noted() -> None:
+    def func(x):
+        assert torch.equal(x.detach().float(), X)
+        return torch.sin(x)
+
+    (note,) = [n for n in judged(func).notes if "two calls" in n]
+    assert note.startswith("not judged between two calls: call raised AssertionError")
