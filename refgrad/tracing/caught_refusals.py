@@ -38,13 +38,16 @@ _DEBUGGERS = frozenset(
 class Run:
     """One call of a function by a transformation, and what was refused in it."""
 
-    __slots__ = ("_levels", "_thread", "args", "noted", "shown")
+    __slots__ = ("_levels", "_others", "_thread", "args", "noted", "shown")
 
     def __init__(self, args: Sequence[Any]) -> None:
         self.args = args
         self.noted: list[RefgradError] = []
         self.shown: dict[float | str, tuple[int, ...]] = {}  # numbers in texts: see shown_numbers.py
         self._thread = threading.get_ident()
+        self._others = frozenset(
+            [t.ident for t in threading.enumerate()] if threading.active_count() > 1 else ()
+        )
         self._levels: frozenset[int] | None = None
 
     def note(self, error: RefgradError) -> None:
@@ -54,6 +57,11 @@ class Run:
         here = self._thread == threading.get_ident()
         if self._concerned(error.levels) if any(error.levels) else here:
             self.noted.append(error)
+
+    def may_be_here(self) -> bool:
+        """Whether this thread may run code of the function: its own thread, or one that started after the function did."""
+        here = threading.get_ident()
+        return here == self._thread or here not in self._others
 
     def forget(self, error: RefgradError) -> None:
         """Remember a refusal no longer."""
