@@ -8,13 +8,25 @@ from typing import Any
 class RefgradError(Exception):
     """Base of all errors that refgrad raises on purpose."""
 
+    levels: tuple[
+        int, ...
+    ] = ()  # of the transformations whose derivative is lost; empty: all that run in this thread
+
 
 class RegistrationError(RefgradError, TypeError):
     """An op record contradicts itself: a rule asks for something that the op does not have."""
 
 
 class NoRuleError(RefgradError, NotImplementedError):
-    """A traced array reached a function for which refgrad has no rule. Never passed over in silence."""
+    """A traced array reached a function for which refgrad has no rule. Never passed over in silence.
+
+    The transformations in which this happens raise an error even where the function catches it and goes on, as for TracingError. A function
+    that names this class, as ``except NoRuleError`` does, was written for refgrad: it may go on with another formula.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        note(self)
 
 
 class TracingError(RefgradError, TypeError):
@@ -27,11 +39,22 @@ class TracingError(RefgradError, TypeError):
     def __init__(self, message: str, levels: tuple[int, ...] = ()) -> None:
         super().__init__(message)
         self.levels = levels
-        for run in tuple(RUNS):
-            run.note(self)
+        note(self)
 
 
-RUNS: list[Any] = []  # functions that transformations are calling now: see refusals.py
+RUNS: list[Any] = []  # functions that transformations are calling now: see tracing/caught_refusals.py
+
+
+def note(error: RefgradError) -> None:
+    """Have the transformations that ``error`` concerns raise it at their end, should the function catch it."""
+    for run in tuple(RUNS):
+        run.note(error)
+
+
+def forget(error: RefgradError) -> None:
+    """Take back what ``note`` did: the plain program fails here, too."""
+    for run in tuple(RUNS):
+        run.forget(error)
 
 
 class ArgumentError(RefgradError, ValueError):

@@ -28,6 +28,11 @@ from refgrad.transforms import Function, vjp_named
 
 Pushforward = Callable[..., Tree]
 
+_ADVICE = (
+    "The derivative of f exists, and its pullback is recorded in steps that have no transpose. Call jvp for each tangent: it runs f again. "
+    "Where a custom_vjp rule applies that function, apply it to the residuals alone."
+)
+
 
 @overload
 def linearize(f: Function, *primals: Tree, has_aux: Literal[False] = False) -> tuple[Tree, Pushforward]: ...
@@ -38,7 +43,11 @@ def linearize(f: Function, *primals: Tree, has_aux: bool = False) -> Any:
 
     The pushforward takes one tangent for each primal, of its structure and shape, and returns a tangent of the structure, shapes and dtypes
     of y. It may be called any number of times and does not run f again: f is recorded, its pullback is applied once, and the pushforward is
-    the transpose of the pullback. With ``has_aux`` f returns a pair (value, aux), and the result is (y, pushforward, aux).
+    the transpose of the pullback. Arguments and results may be complex, as those of jvp. With ``has_aux`` f returns a pair (value, aux),
+    and the result is (y, pushforward, aux).
+
+    A few functions have a pullback that is recorded as something else than linear operations: np.cumprod, np.multiply.accumulate and
+    rg.linalg.matrix_exp. Here linearize raises ArgumentError. jvp differentiates them.
 
     At points without an ordinary derivative (np.abs at zero, ties) the result is that of reverse mode. Errors are those of vjp, and
     ArgumentError for tangents that do not fit.
@@ -55,20 +64,23 @@ def linearize(f: Function, *primals: Tree, has_aux: bool = False) -> Any:
     names = names_of(primals)
     y, pullback = vjp_named(first, primals, names, "linearize")
     outputs, rebuild = outputs_of(y, "linearize: what f returned")
-    floats = [v.dtype.kind == "f" for v in outputs]
+    active = [v.dtype.kind in "fc" for v in outputs]
     like = [np.zeros(shape_of(x), x.dtype) for x in leaves_of(primals, names, "linearize")[0]]
     zeros = [np.zeros(shape_of(v), v.dtype) for v in outputs]
 
     def back(y_bars: list[Any]) -> list[Any]:
         given = iter(y_bars)
         bars = pullback(
-            rebuild([next(given) if is_float else z for is_float, z in zip(floats, zeros, strict=True)])
+            rebuild([next(given) if is_active else z for is_active, z in zip(active, zeros, strict=True)])
         )
         return opened_arguments(bars)[0]
 
     with quiet():
         push = transpose(
-            back, [z for z, is_float in zip(zeros, floats, strict=True) if is_float], "linearize: f"
+            back,
+            [z for z, is_active in zip(zeros, active, strict=True) if is_active],
+            "linearize: the pullback of f",
+            _ADVICE,
         )
     structure = tuple(snapshot(list(primals)))
 
@@ -85,7 +97,7 @@ def linearize(f: Function, *primals: Tree, has_aux: bool = False) -> Any:
         with quiet():
             found = iter(as_results(push(x_dots)))
         return rebuild(
-            [next(found) if is_float else z.copy() for is_float, z in zip(floats, zeros, strict=True)]
+            [next(found) if is_active else z.copy() for is_active, z in zip(active, zeros, strict=True)]
         )
 
     return (y, pushforward, *aux)

@@ -73,6 +73,45 @@ def test_the_pushforward_is_forward_mode(name: str) -> None:
             assert np.all(np.abs(a - b) <= roundings * np.max(np.abs(b), initial=1.0))
 
 
+Z = X + 1j * np.array([0.4, -0.9, 0.2])
+W = V + 1j * np.array([-0.6, 0.5, 1.1])
+COMPLEX: dict[str, tuple[Callable[[Array], Any], Array, Array]] = {
+    "a real argument": (lambda x: np.exp(1j * x), X, V),
+    "np.fft.rfft": (np.fft.rfft, X, V),
+    "np.fft.fft": (np.fft.fft, Z, W),
+    "np.exp": (np.exp, Z, W),
+    "not analytic": (lambda z: np.conj(z) * z.real, Z, W),
+    "np.abs": (np.abs, Z, W),
+    "a sum": (lambda z: np.sum(z**2), Z, W),
+    "a solution": (lambda z: np.linalg.solve(np.outer(z, z) + np.eye(3), z), Z, W),
+    "complex64": (lambda x: (x * 1j).astype(np.complex64), X, V),
+    "an integer between": (lambda x: (x * 2, np.argmax(x), x * 1j), X, V),
+    "itself": (lambda z: z, Z, W),
+}
+
+
+@pytest.mark.parametrize("name", COMPLEX)
+def test_complex_numbers_have_the_derivative_of_forward_mode(name: str) -> None:
+    f, at, tangent = COMPLEX[name]
+    value, push = rg.linearize(f, at)
+    due_value, due = rg.jvp(f, (at,), (tangent,))
+    pairs = [(value, due_value), (push(tangent), due)]
+    for given, expected in pairs:
+        trees = zip(given, expected, strict=True) if isinstance(given, tuple) else [(given, expected)]
+        for a, b in trees:
+            assert (type(a), a.dtype, a.shape) == (type(b), b.dtype, b.shape)
+            eps = np.finfo(np.float32 if name == "complex64" else float).eps
+            assert np.all(np.abs(a - b) <= 2**6 * eps * np.max(np.abs(b), initial=1.0))
+
+
+def test_a_pullback_without_a_transpose_is_refused_with_what_to_call() -> None:
+    for f in (np.cumprod, np.multiply.accumulate, lambda x: rg.linalg.matrix_exp(np.outer(x, x))):
+        with pytest.raises(
+            ArgumentError, match=r"the pullback of f is not linear: .* Call jvp for each tangent"
+        ):
+            rg.linearize(f, X)
+
+
 def test_the_function_runs_once() -> None:
     runs: list[int] = []
 

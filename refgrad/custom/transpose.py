@@ -136,13 +136,17 @@ def _asks(needs: RuleInputs | None, kind: str, key: int) -> bool:
     return (kind, key) in needs.inputs
 
 
+_ADVICE = "Apply such functions to the primals or residuals alone."
+
+
 def transpose(
-    f: Callable[[list[Any]], list[Any]], zeros: Sequence[Array], what: str
+    f: Callable[[list[Any]], list[Any]], zeros: Sequence[Array], what: str, advice: str = _ADVICE
 ) -> Callable[[list[Any]], list[Array]]:
     """The transpose of the linear function ``f`` from a list of arrays to a list of arrays.
 
     ``zeros`` are arrays of the shapes and dtypes of f's arguments. The transpose takes arrays like f's results and returns arrays like
-    ``zeros``. ``what`` names f and its arguments in messages: "the JVP rule of g in its tangents".
+    ``zeros``. ``what`` names f and its arguments in messages: "the JVP rule of g in its tangents". ``advice`` says what to do where f
+    applies a function that is not linear.
 
     Raises ArgumentError where f is not linear.
     """
@@ -153,7 +157,7 @@ def transpose(
     except NotLinearError as error:
         raise ArgumentError(
             f"{what} is not linear: {error} is applied to them. A derivative is linear, and the other mode is its transpose. "
-            "Apply such functions to the primals or residuals alone."
+            f"{advice}"
         ) from None
     finally:
         tape.end()

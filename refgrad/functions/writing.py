@@ -57,7 +57,9 @@ def place(arr: Array, mask: Any, vals: Any) -> None:
 
 @writes(np.putmask)
 def putmask(a: Array, mask: Any, values: Any) -> None:
-    a[...] = np.where(_fitting(mask, a), np.resize(operand(values), a.shape), a)
+    chosen, given = _fitting(mask, a), operand(values)
+    if np.size(given) > 0:  # NumPy writes nothing where there are no values
+        a[...] = np.where(chosen, np.resize(given, a.shape), a)
 
 
 @writes(np.fill_diagonal)

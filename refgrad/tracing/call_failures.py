@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.errors import NoRuleError, RefgradError
+from refgrad.errors import ArgumentError, DtypeError, NoRuleError, RefgradError, forget, note
 from refgrad.op import Traced
 from refgrad.tracing.differentiable_arguments import plain
 
@@ -38,15 +38,41 @@ def answered(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], 
     if isinstance(error, (RefgradError, np.linalg.LinAlgError)) and not isinstance(
         error, _ShapeWithoutRuleError
     ):
+        if isinstance(error, RefgradError) and (
+            isinstance(error, NoRuleError) or type(error) in {ArgumentError, DtypeError}
+        ):
+            _judge(function, args, kwargs, error)
         raise error
     try:
-        y = function(*[_copied(plain(x)) for x in args], **{k: _copied(plain(v)) for k, v in kwargs.items()})
+        y = _value(function, args, kwargs)
     except Exception as theirs:
         raise theirs from None
     traced = _traced((*args, *kwargs.values()))
     if traced and all(x.size == 0 for x in traced):  # none that is seen may still be one in a dict
         return y
     raise _ShapeWithoutRuleError(_without_rule(function, args, kwargs, error)) from error
+
+
+def _judge(
+    function: Function,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    error: RefgradError,
+) -> None:
+    """Have ``error`` raised again should the program catch it, unless NumPy refuses the plain arguments, too."""
+    forget(error)
+    try:
+        with np.errstate(all="ignore"):
+            _value(function, args, kwargs)
+    except Exception:  # noqa: BLE001 - whatever NumPy refuses them with
+        return
+    traced = _traced((*args, *kwargs.values()))
+    error.levels = tuple([level for x in traced for level in x._levels()])
+    note(error)
+
+
+def _value(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return function(*[_copied(plain(x)) for x in args], **{k: _copied(plain(v)) for k, v in kwargs.items()})
 
 
 def _copied(x: Any) -> Any:

@@ -1,7 +1,8 @@
 """Refusals that a function catches: the transformation raises them after the function, which went on with a constant.
 
 A TracingError is raised inside a user's function, and often inside NumPy. ``except ValueError`` or ``contextlib.suppress`` may catch it.
-So each TracingError is recorded for the runs whose derivative it concerns, and raised when they end.
+So each TracingError is recorded for the runs whose derivative it concerns, and raised when they end. The same holds for NoRuleError,
+and for the other errors of refgrad that a call raises where NumPy accepts its arguments (call_failures.py).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
-from refgrad.errors import RUNS, RefgradError, TracingError
+from refgrad.errors import RUNS, NoRuleError, RefgradError, TracingError
 from refgrad.op import Traced
 from refgrad.tracing.reached_functions import follow
 from refgrad.tree import flatten
@@ -37,22 +38,34 @@ _DEBUGGERS = frozenset(
 class Run:
     """One call of a function by a transformation, and what was refused in it."""
 
-    __slots__ = ("_levels", "_thread", "args", "noted", "shown")
+    __slots__ = ("_levels", "_others", "_thread", "args", "noted", "shown")
 
     def __init__(self, args: Sequence[Any]) -> None:
         self.args = args
-        self.noted: list[TracingError] = []
+        self.noted: list[RefgradError] = []
         self.shown: dict[float | str, tuple[int, ...]] = {}  # numbers in texts: see shown_numbers.py
         self._thread = threading.get_ident()
+        self._others = frozenset(
+            [t.ident for t in threading.enumerate()] if threading.active_count() > 1 else ()
+        )
         self._levels: frozenset[int] | None = None
 
-    def note(self, error: TracingError) -> None:
+    def note(self, error: RefgradError) -> None:
         """Remember a refusal that concerns this run. What a debugger tries out is none of the function's."""
-        if _debugged():
+        if _debugged() or (isinstance(error, NoRuleError) and _is_named()):
             return
         here = self._thread == threading.get_ident()
         if self._concerned(error.levels) if any(error.levels) else here:
             self.noted.append(error)
+
+    def may_be_here(self) -> bool:
+        """Whether this thread may run code of the function: its own thread, or one that started after the function did."""
+        here = threading.get_ident()
+        return here == self._thread or here not in self._others
+
+    def forget(self, error: RefgradError) -> None:
+        """Remember a refusal no longer."""
+        self.noted = [e for e in self.noted if e is not error]
 
     def _concerned(self, levels: tuple[int, ...]) -> bool:
         """Whether an array of these levels carries a derivative of an argument. A function may use threads: levels are never used twice."""
@@ -74,6 +87,8 @@ def run(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> A
     except Exception as error:
         if this.noted:
             last = this.noted[-1]
+            if isinstance(last, NoRuleError):
+                raise NoRuleError(str(last)) from error
             raise TracingError(str(last), last.levels) from error
         if isinstance(error, AttributeError) and (missing := _ATTRIBUTE.search(str(error))):
             raise _without(missing[2], error) from error
@@ -100,6 +115,20 @@ def _debugged() -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def _is_named() -> bool:
+    """Whether code of the function names NoRuleError or its base: it has another formula for what lacks a rule."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code is not run.__code__:
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package != "refgrad" and not _NAMES.isdisjoint(frame.f_code.co_names + frame.f_code.co_freevars):
+            return True
+        frame = frame.f_back
+    return False
+
+
+_NAMES = frozenset({"NoRuleError", "RefgradError"})
 
 
 def _ended(this: Run) -> None:

@@ -47,7 +47,9 @@ class _Name:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         found = _bound(sys._getframe(1), self._name)
-        return (_standing_for(found) if RUNS else found)(*args, **kwargs)
+        if RUNS or found is eval:  # eval looks at the code that calls it, which its stand-in finds
+            found = _standing_for(found)
+        return found(*args, **kwargs)
 
     def __getitem__(self, key: Any) -> Any:
         found = _bound(sys._getframe(1), self._name)

@@ -36,7 +36,13 @@ _KNOWN: dict[int, tuple[weakref.ref[CodeType], CodeType | None]] = {}
 
 def follow(f: Any) -> None:
     """Redirect names in f and the functions that it reaches. Costs a look into a table where that is done."""
-    if type(f) is FunctionType and f.__closure__ is None and f.__defaults__ is None and _is_known(f):
+    if (
+        type(f) is FunctionType
+        and f.__closure__ is None
+        and f.__defaults__ is None
+        and _is_known(f)
+        and not _helpers(f)
+    ):
         return
     waiting: list[Any] = [f]
     seen: set[int] = set()
@@ -49,7 +55,10 @@ def follow(f: Any) -> None:
         for held in (*map(_held, function.__closure__ or ()), *(function.__defaults__ or ())):
             if type(held) not in _NO_FUNCTIONS:
                 waiting += _inside(held)
-        if _package(function) in _FOREIGN or _is_known(function):
+        if _package(function) in _FOREIGN:
+            continue
+        if _is_known(function):
+            waiting += _helpers(function)
             continue
         code = function.__code__
         _remember(code, None)
@@ -97,6 +106,14 @@ def _function(f: Any) -> FunctionType | None:
             call = next((vars(c)["__call__"] for c in type(f).__mro__ if "__call__" in vars(c)), None)
             return call if type(call) is FunctionType else None
     return f
+
+
+def _helpers(function: FunctionType) -> list[Any]:
+    """The functions that known code finds under its global names now: the program may have bound them anew."""
+    space = function.__globals__
+    if str(space.get("__name__", "")).partition(".")[0] == "refgrad":
+        return []
+    return [g for name in function.__code__.co_names if type(g := space.get(name)) is FunctionType]
 
 
 def _package(function: FunctionType) -> str:

@@ -74,7 +74,8 @@ def _keys(found: re.Match[str]) -> Iterator[Key]:
 
 def refuse_read_back(text: Any, what: str) -> None:
     """Raise TracingError where ``what`` would read a number out of a text that shows a traced one."""
-    if not RUNS or not any(run.shown for run in tuple(RUNS)):
+    runs = [run for run in tuple(RUNS) if run.shown and run.may_be_here()]
+    if not runs:
         return
     if isinstance(text, (bytes, bytearray)):
         text = bytes(text).decode("latin-1")
@@ -84,7 +85,7 @@ def refuse_read_back(text: Any, what: str) -> None:
     keys = [key for found in numbers for key in _keys(found)]
     if len(numbers) > 1 and not getattr(text, "shows_traced", False):
         keys = [key for key in keys if isinstance(key, str)]
-    for run in tuple(RUNS):
+    for run in runs:
         for key in keys:
             if key in run.shown:
                 raise lost(what, run.shown[key])
@@ -127,14 +128,14 @@ def _number_of(kind: type) -> Function:
 _TEXTS = (str, bytes, bytearray)
 
 
-def _evaluated(source: Any, *spaces: Any) -> Any:
+def _evaluated(source: Any, *spaces: Any, **named: Any) -> Any:
     """``eval(source)``, with the names of the code that calls it by its stand-in (numpy_calls.py)."""
     if isinstance(source, _TEXTS):
         refuse_read_back(source, "eval(text)")
-    if not spaces:
+    if not spaces and not named:
         frame = sys._getframe(2)
         spaces = (frame.f_globals, frame.f_locals)
-    return eval(source, *spaces)  # noqa: S307  the program's own call
+    return eval(source, *spaces, **named)  # noqa: S307  the program's own call
 
 
 def _of_a_file(function: Function, name: str) -> Function:

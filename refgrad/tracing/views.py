@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.errors import ArgumentError, TracingError
+from refgrad.errors import ArgumentError, NoRuleError, TracingError
 from refgrad.ops import indexing, shape
 
 Member = Any  # an array that shares memory: a TracedArray, whose module imports this one
@@ -131,9 +131,13 @@ def _write(x: Member, new: Member, what: str) -> None:
         x._become(new)
         return
     if not own.writeable:
+        if own.memory.content.dtype.kind == "c" and x.dtype.kind == "f":
+            raise NoRuleError(
+                f"{what}: the array is the real or imaginary part of complex numbers. NumPy writes to it, refgrad has no rule for that. "
+                "Assign the whole part (z.real = y), or write complex numbers to z itself."
+            )
         raise ArgumentError(
-            f"{what}: the array is read-only, as in NumPy (a broadcast array or a diagonal), or a part of complex numbers. "
-            "Write to a copy: x = x.copy()."
+            f"{what}: the array is read-only, as in NumPy (a broadcast array or a diagonal). Write to a copy: x = x.copy()."
         )
     memory, others = own.memory, own.memory.others(x)
     if not others and (not own.path or None in own.path):  # nobody else sees it any more

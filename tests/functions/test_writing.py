@@ -76,3 +76,15 @@ def test_what_numpy_refuses_is_refused(call: Callable[[Array], Any]) -> None:
         call(X.copy())
     with pytest.raises((ValueError, IndexError)):
         rg.grad(lambda x: call(x * 1.0) or np.sum(x))(X)
+
+
+def test_putmask_without_values_writes_nothing() -> None:
+    def f(x: Any) -> Any:
+        a = x * 1
+        np.putmask(a, a > 0, x[:0])
+        return np.sum(a * a)
+
+    x = np.array([0.5, -1.0, 2.0])
+    value, slope = rg.value_and_grad(f)(x)
+    assert value == f(x)
+    assert np.array_equal(slope, 2 * x)

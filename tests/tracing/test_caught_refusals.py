@@ -253,3 +253,64 @@ def test_a_recorded_function_cannot_pass_a_refusal_over() -> None:
 
     with pytest.raises(TracingError, match="went on, without a derivative"):
         rg.Graph.record(f, X)
+
+
+def _norm_without_a_rule(x: Any) -> Any:
+    return np.linalg.norm(x, -1)
+
+
+def _complete(x: Any) -> Any:
+    return np.linalg.qr(np.vstack([np.outer(x, x) + np.eye(3), np.ones((1, 3))]), "complete")[1]
+
+
+def _writes_a_real_part(x: Any) -> Any:
+    z = x + 1j * x
+    z.real[...] = 5.0
+    return np.abs(z)
+
+
+@pytest.mark.parametrize("part", [_norm_without_a_rule, _complete, _writes_a_real_part])
+def test_a_rule_that_is_missing_is_told_where_the_function_catches_it(part: Callable[[Any], Any]) -> None:
+    def f(x: Any) -> Any:
+        try:
+            return np.sum(part(x))
+        except Exception:  # noqa: BLE001 - as programs do
+            return np.sum(x)
+
+    assert f(X) != np.sum(X)
+    for transformed in (lambda: rg.grad(f)(X), lambda: rg.jvp(f, (X,), (X,)), lambda: rg.hessian(f)(X)):
+        with pytest.raises(TracingError, match="caught an error of refgrad and went on"):
+            transformed()
+
+
+def test_what_numpy_refuses_too_may_be_caught() -> None:
+    def f(x: Any) -> Any:
+        tried = (
+            lambda: np.linalg.norm(x.reshape(3, 1, 1)[:, :, 0], 7),
+            lambda: np.einsum("ij->i", x),
+            lambda: x @ np.ones(2),
+            lambda: np.linalg.matrix_power(np.outer(x, x), 1.5),
+            lambda: np.linalg.qr(np.outer(x, x), "no mode"),
+        )
+        caught = 0
+        for t in tried:
+            try:
+                t()
+            except Exception:  # noqa: BLE001 - as programs do
+                caught += 1
+        return np.sum(x) * caught
+
+    assert f(X) == 5 * np.sum(X)
+    assert np.array_equal(rg.grad(f)(X), np.full(3, 5.0))
+    assert RUNS == []
+
+
+def test_a_hidden_rule_that_is_missing_is_told_as_such() -> None:
+    def f(x: Any) -> Any:
+        with contextlib.suppress(NotImplementedError):
+            return _norm_without_a_rule(x)
+        raise RuntimeError("no norm")
+
+    with pytest.raises(NoRuleError, match="ord=-1") as caught:
+        rg.grad(f)(X)
+    assert isinstance(caught.value.__cause__, RuntimeError)

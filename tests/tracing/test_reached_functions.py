@@ -109,3 +109,12 @@ def test_code_of_other_packages_is_left_alone() -> None:
     follow(lambda: space["f"])
     follow(space["f"])
     assert space["f"].__code__ is code
+
+
+def test_a_helper_that_is_bound_anew_is_followed() -> None:
+    space: dict[str, Any] = {"np": np, "__name__": "notebook"}
+    exec("def act(t): return t * 2\ndef middle(t): return act(t)\ndef model(x): return middle(x[0])", space)  # noqa: S102 - as a notebook does
+    x = np.array([0.5, 1.0])
+    assert np.array_equal(rg.grad(space["model"])(x), [2.0, 0.0])
+    exec("def act(t): return t * 2 if type(t) is np.float64 else t * 3", space)  # noqa: S102 - as a notebook does
+    assert np.array_equal(rg.grad(space["model"])(x), [2.0, 0.0])

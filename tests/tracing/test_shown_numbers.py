@@ -12,6 +12,7 @@ import ast
 import bisect
 import cmath
 import collections
+import contextlib
 import copy
 import csv
 import ctypes
@@ -31,6 +32,7 @@ import re
 import statistics
 import string
 import struct
+import threading
 import timeit
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -231,7 +233,7 @@ def test_arrays_in_texts_are_remembered() -> None:
 
 
 def test_what_a_text_shows(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = SimpleNamespace(shown={})
+    run = SimpleNamespace(shown={}, may_be_here=lambda: True)
     monkeypatch.setattr(shown_numbers, "RUNS", [run])
     shown_numbers.remember("Var(np.float64(-0.125)) 1e-3", (1,))
     assert run.shown == {0.125: (1,), "125": (1,), 0.001: (1,)}
@@ -256,3 +258,66 @@ def test_a_conversion_of_a_number_costs_little() -> None:
     took = min(timeit.repeat(lambda: convert(3), number=2000, repeat=5))
     step = min(timeit.repeat(lambda: rg.grad(lambda x: x * x)(X), number=200, repeat=5)) * 10
     assert took < step
+
+
+def test_a_plain_call_in_another_thread_reads_its_own_numbers() -> None:
+    begun, shown, read, found = threading.Event(), threading.Event(), threading.Event(), []
+
+    def plain(n: Any) -> Any:
+        return float("0.5") * n
+
+    def other() -> None:
+        begun.set()
+        shown.wait(10)
+        try:
+            found.append(plain(2.0))
+        except TracingError as error:
+            found.append(error)
+        read.set()
+
+    def shows(x: Any) -> Any:
+        print(f"{x:.1f}", file=io.StringIO())
+        shown.set()
+        read.wait(10)
+        return x**2
+
+    rg.grad(plain)(X)
+    worker = threading.Thread(target=other)
+    worker.start()
+    begun.wait(10)
+    assert rg.grad(shows)(0.5) == 1.0
+    worker.join()
+    assert found == [1.0]
+
+
+def test_a_thread_of_the_function_cannot_read_a_number_back() -> None:
+    def f(x: Any) -> Any:
+        text, found = f"{x:.17g}", []
+
+        def reads() -> None:
+            with contextlib.suppress(TracingError):
+                found.append(float("" + text[:]))
+
+        worker = threading.Thread(target=reads)
+        worker.start()
+        worker.join()
+        return x * (found[0] if found else 1.0)
+
+    with pytest.raises(TracingError, match="of a text that shows a traced number"):
+        rg.grad(f)(X)
+
+
+y = "a global of the name of an argument"
+
+
+def test_eval_finds_the_names_of_its_caller_after_a_transformation() -> None:
+    def f(y: Any) -> Any:
+        return eval("y * 2")
+
+    def names(args: Any) -> Any:
+        return eval("args * 2")
+
+    for g in (f, names):
+        assert g(1.5) == 3.0
+        assert rg.grad(g)(1.5) == 2.0
+        assert g(1.5) == 3.0
