@@ -139,7 +139,7 @@ def test_failures_are_repeated_on_the_backend_that_had_them(
     assert main([*usual, "--last-failed"]) == 2
     said = capsys.readouterr().err
     assert "'torch?replace=tanh=kernels_of_mine:wrong', and this one is to judge 'torch'" in said
-    assert "Repeat the options of that run (refgrad " in said
+    assert "Repeat the options of that run (refgrad" in said
     assert path.read_bytes() == written
     assert main([*usual, "--last-failed", *replaced]) == 1
     assert load(path).header.ops == ("tanh",)
