@@ -113,7 +113,7 @@ class GradientUndecided(RefgradError, AssertionError):
         self.report = report
 
 
-class NoCaseError(RefgradError):
+class NoCaseError(RefgradError, LookupError):
     """A family drew no case of the kind that a run asks for. The number that was to draw it has no case."""
 
 
@@ -139,7 +139,7 @@ class SignalInterrupt(KeyboardInterrupt):
     """A signal came that ends a run as Ctrl-C does."""
 
 
-class CaseInterruptedError(RefgradError):
+class CaseInterruptedError(RefgradError, RuntimeError):
     """Judged code raised KeyboardInterrupt although no signal came. It is an answer to the case, and no wish of the user."""
 
 

@@ -20,7 +20,7 @@ BUILT_IN = {
     "RegistrationError": TypeError, "NoRuleError": NotImplementedError, "TracingError": TypeError, "ArgumentError": ValueError,
     "DtypeError": TypeError, "OperandError": TypeError, "GraphError": ValueError, "CaseFileError": ValueError,
     "ResultsWriteError": OSError, "DeviationsFileError": ValueError, "DeviceMissingError": RuntimeError,
-    "WorkerError": RuntimeError, "WorkerLateError": RuntimeError,
+    "WorkerError": RuntimeError, "WorkerLateError": RuntimeError, "NoCaseError": LookupError, "CaseInterruptedError": RuntimeError,
     "GradientMismatch": AssertionError, "GradientUndecided": AssertionError,
 }  # fmt: skip
 

@@ -76,9 +76,6 @@ def softmax(source: Source, dtype: str, exact: bool | None = None) -> Case:
     shape = WIDE[kind % len(WIDE)](wide) if wide else SHAPES[kind]
     style = source.choice(LOGITS)
     form = source.choice(FORMS)
-    form = (
-        "log_softmax" if exact and form == "logsumexp" else form
-    )  # whose derivative kernels form by a reciprocal
     if exact and FORMATS[dtype].bits <= 11:
         # They have too few digits for a small tangent beside such logits, and for long sums.
         form = {"scaled softmax": "softmax", "weighted log_softmax": "log_softmax"}.get(form, form)

@@ -112,9 +112,12 @@ def _weights(x: Array, axis: Any = None) -> Array:
 
 
 def _weights_rounding(run: Evaluation) -> Any:
-    """As for softmax."""
-    y, xs, params = run.y, run.xs, run.params
+    """As for softmax; and the error of the reciprocal of the sum, as the derivative of a logarithm, where a profile has one."""
+    fmt, y, xs, params = run.fmt, run.y, run.xs, run.params
     radius = _softmax_rounding(run._replace(forward=None, xs=(_tamed(xs[0], params["axis"]),)))
+    if fmt.ulp_table["reciprocal"] > 0.5:
+        carried = bounds.zero(radius)
+        radius = carried + 2 * fmt.ulp("reciprocal") * fmt.u * (y + carried)
     return np.where((xs[0] == -np.inf) & (y == 0), 0.0, bounds.zero(radius))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -164,3 +165,13 @@ def test_on_a_grid_a_cross_entropy_of_rows_as_many_as_a_power_of_two_is_exact(dt
     assert found([row, row], [1, 0]) == (2048.0, 0.0)
     assert found([row] * 3, [1, 0, 2])[1] > 0  # a third is rounded
     assert found([row, [0.0, 0.0, 0.0]], [1, 0])[1] > 0  # so is log 3
+
+
+def test_the_weights_of_logsumexp_have_the_error_of_an_approximate_reciprocal() -> None:
+    """One framework forms them by the reciprocal of the sum, and that of 1 is 1 - 2^-24 on its vector unit."""
+    fmt = format_of("float32", on_grid=True)
+    rough = replace(fmt, ulp_table={**fmt.ulp_table, "reciprocal": 1.0})
+    for due, given in ((False, fmt), (True, rough)):
+        _, pullback = rg.vjp(nn.logsumexp, exact(np.array([0.0, -4096.0]), given))
+        (x_bar,) = pullback(exact(np.array(2.0), given))
+        assert np.any(parts(x_bar)[1]) == due
