@@ -67,6 +67,11 @@ class Replayed:
         self.made: list[int] = []
         self._given = choices
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether every recorded choice is taken: what follows takes first options alone."""
+        return len(self.made) >= len(self._given)
+
     def integer(self, low: int, high: int) -> int:
         """The next choice, as an integer in [low, high]."""
         return low + self._next(high - low + 1)

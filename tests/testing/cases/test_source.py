@@ -73,6 +73,13 @@ def drawn(draw: st.DrawFn) -> tuple[int, str]:
     return source.integer(5, 25), source.choice(["first", "second", "third"])
 
 
+def test_recorded_choices_are_used_up_after_the_last() -> None:
+    source = Replayed((1, 2), (0,))
+    assert not source.exhausted
+    found = [(source.integer(0, 5), source.exhausted) for _ in range(3)]
+    assert found == [(1, False), (2, True), (0, True)]
+
+
 def test_hypothesis_draws_the_whole_range() -> None:
     seen = set()
 
