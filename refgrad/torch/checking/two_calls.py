@@ -13,12 +13,12 @@ from torch import Tensor
 
 from refgrad.arrays import PlainArray
 from refgrad.testing.checks.aggregation import Aggregation
-from refgrad.testing.judging.verdict import Comparison
+from refgrad.testing.judging.verdict import ERROR, Comparison
 from refgrad.torch.checking.evaluation import Raised
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.checking.point import REVERSE, Point
 from refgrad.torch.checking.reference import Expected
-from refgrad.torch.refusal import described
+from refgrad.torch.refusal import described, refuses
 
 # Of the inputs of the second call: positive, so that most domains hold them, too. The second leaves them nearly as they are.
 _FACTORS = (0.625, 1 - 2**-5)
@@ -42,6 +42,12 @@ def judge(
             answer = point.evaluator.between_calls(request, list(seeds), _scaled(point, factor))
         except Raised as raised:
             why = f"not judged between two calls: {raised.where} raised {described(raised.error)}"
+            if raised.where == "backward" and not refuses(raised.error):  # alone it did not raise
+                reason = (
+                    f"the backward of one call raised after another call of func: {described(raised.error)}"
+                )
+                aggregation.failed(ERROR, reason)
+                return ""
             continue
         first = f"gradient of input {point.active[0]}"
         for name in answer.written:

@@ -107,3 +107,27 @@ def test_inputs_that_func_refuses_are_noted() -> None:
 
     (note,) = [n for n in judged(func).notes if "two calls" in n]
     assert note.startswith("not judged between two calls: call raised AssertionError")
+
+
+class Buffered(torch.autograd.Function):
+    """Saves a static buffer that the next call overwrites: torch's version counter ends the backward of the first."""
+
+    buffer = torch.empty(0)
+
+    @classmethod
+    def forward(cls, ctx, x):
+        if cls.buffer.shape != x.shape or cls.buffer.dtype != x.dtype:
+            cls.buffer = torch.empty_like(x)
+        cls.buffer.copy_(x)
+        ctx.save_for_backward(cls.buffer)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, y_bar):
+        return 2 * y_bar * ctx.saved_tensors[0]
+
+
+def test_a_backward_that_raises_after_another_call_is_an_error() -> None:
+    report = judged(Buffered.apply, np.square)
+    assert report.status == "error"
+    assert "after another call of func" in report.summary()
