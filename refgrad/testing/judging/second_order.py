@@ -26,8 +26,9 @@ OUT_OF_REACH = "operands near the ends of the range"  # why nothing is compared:
 def second_derivatives(node_judge: NodeByNode, names: list[str]) -> list[Ball]:
     """The derivative of x_bar along x_dot for the inputs of these names, with the largest bound of the reference's three nestings.
 
-    A framework may use any of the nestings. The result is NaN (undefined) at special points without an ordinary derivative.
-    It is computed once for a judge.
+    A framework may use any of the nestings. The result is NaN (undefined) at special points without an ordinary derivative, and where two
+    nestings differ by more than their bounds: second derivatives are symmetric (Schwarz), so the formula of the first derivative is not
+    that of a function nearby, as where the rank of a pseudoinverse changes. It is computed once for a judge.
     """
     key = ("of the op", *names)
     if key not in node_judge.second:
@@ -44,12 +45,12 @@ def _second_derivatives(node_judge: NodeByNode, names: list[str]) -> list[Ball]:
     nestings = _nestings(node_judge, names, _program(node_judge, names))
     found = []
     for position, name in enumerate(names):
-        pairs = [parts(answer[position]) for answer in nestings]
-        value = pairs[0][0]
-        radius = pairs[0][1]
-        for other, reach in pairs[1:]:
+        value, radius = parts(nestings[0][position])
+        undefined = missing[name]
+        for other, reach in (parts(answer[position]) for answer in nestings[1:]):
+            undefined = undefined | (np.abs(value - other) > radius + reach)
             value, radius = np.where(np.isnan(value), other, value), np.fmax(radius, reach)
-        found.append(Ball(np.where(missing[name], np.nan, value), radius, fmt))
+        found.append(Ball(np.where(undefined, np.nan, value), radius, fmt))
     return found
 
 

@@ -94,3 +94,12 @@ def test_what_is_linear_multiplies_no_operand(name: str, params: dict[str, int])
     assert not without_second(judge, *judge.graph.inputs).any()
     [ball] = second_derivatives(judge, list(judge.graph.inputs))
     assert parts(ball)[0].tolist() == [0.0] * 3
+
+
+def test_where_the_nestings_differ_there_is_no_second_derivative() -> None:
+    """The rank changes along the tangent: beside this matrix the pseudoinverse is no function with this derivative."""
+    a, y_bar = np.array([[0.0, 0.0], [-1.0, 0.0]]), np.array([[-0.75, 2.0], [-0.75, 0.0]])
+    judge = node_judge("pinv", a, y_bar=y_bar, rcond=1e-6)
+    judge.case.tangents["a"][...] = [[2.0, -1.5], [1.5, -1.5]]
+    [ball] = second_derivatives(judge, list(judge.graph.inputs))
+    assert np.isnan(parts(ball)[0]).tolist() == [[False, True], [False, True]]
