@@ -34,10 +34,16 @@ from refgrad.testing.judging.compare import compare
 from refgrad.testing.judging.mode_agreement import judge_agreement
 from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.observation import ModeAnswers, Observation, or_zeros
-from refgrad.testing.judging.second_order import alternative_bounds, second_derivatives, without_second
+from refgrad.testing.judging.second_order import (
+    OUT_OF_REACH,
+    alternative_bounds,
+    out_of_reach,
+    second_derivatives,
+    without_transposed,
+)
 from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.unanswered import unanswered
-from refgrad.testing.judging.verdict import Verdict
+from refgrad.testing.judging.verdict import UNDECIDED, Verdict
 from refgrad.tracing.ball import Ball, exact, parts
 from refgrad.transforms import vjp
 
@@ -83,13 +89,10 @@ def _first(node_judge: NodeByNode, answers: ModeAnswers, mode: str) -> Verdict:
     judge.share(node_judge)
     if mode not in giving(TANGENT):
         return _renamed(judge.reverse(), mode)
-    # where this mode computes a second derivative on the way
-    extreme = mode == TRANSPOSED_REVERSE and any(
-        without_second(node_judge, name).any() for name in answers.names
-    )
-    if answer[0] is None or seen.tangents[case.graph.outputs[0]] is None or extreme:
+    if answer[0] is None or seen.tangents[case.graph.outputs[0]] is None:
         return _tally(node_judge, mode).verdict()
-    return _renamed(judge.forward(), mode)
+    verdict = _renamed(judge.forward(), mode)
+    return _name_reason(verdict, node_judge) if mode == TRANSPOSED_REVERSE else verdict
 
 
 def answered(node_judge: NodeByNode, answers: ModeAnswers, mode: str) -> Observation:
@@ -136,6 +139,8 @@ class TransposedReverse(NodeByNode):
         x_dots = tuple(tangents[j] for i, j in enumerate(inputs.values()) if i in wanted)
         (again,) = vjp(gradient, y_bar)[1](x_dots)
         value, radius = parts(expected)
+        names = [name for i, name in enumerate(inputs) if i in wanted]
+        value = np.where(without_transposed(self, names), np.nan, value)
         return Ball(value, np.fmax(radius, parts(again)[1]), self.fmt)
 
     def _tangent_bounds(self, *, k: int) -> list[alternative_formulas.Reach]:
@@ -179,8 +184,15 @@ def _second(node_judge: NodeByNode, answers: ModeAnswers) -> dict[str, Verdict]:
                 hidden = node_judge.hidden(op, second_order=True)
                 found = compare(observed, wider, node_judge.fmt, what, reach=reach, hidden=hidden)
             tally.add(graph.inputs[name], op, found)
-        verdicts[mode] = tally.verdict()
+        verdicts[mode] = _name_reason(tally.verdict(), node_judge)
     return verdicts
+
+
+def _name_reason(verdict: Verdict, node_judge: NodeByNode) -> Verdict:
+    """The verdict, which says so where nothing was compared because of the size of operands."""
+    if verdict.status == UNDECIDED and verdict.elements == 0 and out_of_reach(node_judge).any():
+        verdict.reason = OUT_OF_REACH
+    return verdict
 
 
 # --- two runs -----------------------------------------------------------------------------------------------------------

@@ -168,6 +168,8 @@ class _Judgement:
             self.verdicts = [self.node_judge.value()]
         elif self.fused:
             self.verdicts = judge_fused(case, seen)
+        elif not case.inputs:  # there is nothing to differentiate
+            self.verdicts = self.verdicts[:1]
         elif self.further:
             assert seen.modes is not None
             if end_to_end is not False:

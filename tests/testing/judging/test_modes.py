@@ -23,6 +23,7 @@ from refgrad.modes import (
 from refgrad.op import REGISTRY
 from refgrad.testing import Case, Observation, judge
 from refgrad.testing.judging.modes import judge_modes
+from refgrad.testing.judging.second_order import OUT_OF_REACH
 from refgrad.torch.further_modes import observe_modes
 from refgrad.torch.observe import observe
 
@@ -211,3 +212,20 @@ def test_modes_may_use_formulas_of_which_one_loses_every_bit(dtype: str, x: list
     seen = observe(ordinary)
     seen.tangents[1] = seen.tangents[1] * 1.5
     assert statuses(ordinary, seen)[AGREEMENT] == "disagree"
+
+
+@pytest.mark.parametrize("mode", [TRANSPOSED_REVERSE, *SECOND])
+def test_beside_an_operand_near_the_end_of_the_range_an_error_is_seen(mode: str) -> None:
+    """Tanh computes each element by itself: the element of 1e100 is left out, and no other one."""
+    case = asked("tanh", np.array([1e100, 0.5, -0.75]))
+    seen = observe(case)
+    assert statuses(case, seen)[mode] == "agree"
+    seen.modes.answers[mode] = [x * np.array([1.0, 1.0, 1.5]) for x in seen.modes.answers[mode]]
+    assert statuses(case, seen)[mode] == "disagree"
+
+
+def test_operands_near_the_ends_of_the_range_are_named_where_nothing_was_compared() -> None:
+    case = asked("cumprod", np.array([1e100, 0.5]), axis=0)
+    verdicts = {v.mode: v for v in judge(case, observe(case))}
+    for mode in (TRANSPOSED_REVERSE, *SECOND):
+        assert (verdicts[mode].status, verdicts[mode].reason) == ("undecided", OUT_OF_REACH)

@@ -11,7 +11,11 @@ from refgrad.graph import Graph
 from refgrad.numeric import differences
 from refgrad.op import REGISTRY
 from refgrad.testing import Case, NodeByNode
-from refgrad.testing.judging.second_order import second_derivatives, without_second
+from refgrad.testing.judging.second_order import (
+    second_derivatives,
+    without_second,
+    without_transposed,
+)
 from refgrad.torch.observe import observe
 from refgrad.tracing.ball import parts
 
@@ -26,7 +30,7 @@ def node_judge(name: str, *xs: np.ndarray, y_bar: np.ndarray = Y_BAR, **params: 
         "ops",
         graph,
         inputs,
-        {k: np.broadcast_to(X_DOT, x.shape).copy() for k, x in inputs.items()},
+        {k: np.resize(X_DOT, x.shape) for k, x in inputs.items()},
         y_bar,
         "float64",
         order=2,
@@ -59,6 +63,43 @@ def test_at_a_cusp_nothing_is_defined_and_beside_it_something_is() -> None:
 
 
 @pytest.mark.parametrize(("x", "asked"), [(1e70, True), (1e80, False), (1e-80, False), (0.0, True)])
-def test_beyond_the_fourth_root_of_the_range_nothing_is_asked(x: float, asked: bool) -> None:
+def test_beyond_the_fourth_root_of_the_range_nothing_is_asked_of_an_element(x: float, asked: bool) -> None:
     judge = node_judge("square", np.array([x, 1.0, 2.0]))
-    assert without_second(judge, *judge.graph.inputs).tolist() == [not asked] * 3
+    assert without_second(judge, *judge.graph.inputs).tolist() == [not asked, False, False]
+    assert without_transposed(judge, list(judge.graph.inputs)).tolist() == [not asked, False, False]
+
+
+def test_an_operand_takes_along_the_other_operands_of_its_element() -> None:
+    judge = node_judge("multiply", np.array([1.0, 1e80, 2.0]), X)
+    assert [without_second(judge, name).tolist() for name in judge.graph.inputs] == [[False, True, False]] * 2
+
+
+@pytest.mark.parametrize("huge", [0, 1])
+def test_of_a_broadcast_operand_whose_parts_are_added_up_all_are_taken_along(huge: int) -> None:
+    xs = [np.array([1.0, 0.5, 2.0]), np.array(3.0)]
+    xs[huge].flat[-1] = 1e80
+    judge = node_judge("multiply", *xs)
+    assert all(without_second(judge, name).all() for name in judge.graph.inputs)
+
+
+def test_where_elements_mix_an_operand_takes_along_all() -> None:
+    judge = node_judge("cumprod", np.array([1e80, 1.0, 2.0]), axis=0)
+    assert without_second(judge, *judge.graph.inputs).all()
+    assert without_transposed(judge, list(judge.graph.inputs)).all()
+
+
+@pytest.mark.parametrize(("name", "params"), [("cumsum", {"axis": 0}), ("flip", {"axis": 0})])
+def test_what_is_linear_multiplies_no_operand(name: str, params: dict[str, int]) -> None:
+    judge = node_judge(name, np.array([1e80, 1e-300, 2.0]), **params)
+    assert not without_second(judge, *judge.graph.inputs).any()
+    [ball] = second_derivatives(judge, list(judge.graph.inputs))
+    assert parts(ball)[0].tolist() == [0.0] * 3
+
+
+def test_where_the_nestings_differ_there_is_no_second_derivative() -> None:
+    """The rank changes along the tangent: beside this matrix the pseudoinverse is no function with this derivative."""
+    a, y_bar = np.array([[0.0, 0.0], [-1.0, 0.0]]), np.array([[-0.75, 2.0], [-0.75, 0.0]])
+    judge = node_judge("pinv", a, y_bar=y_bar, rcond=1e-6)
+    judge.case.tangents["a"][...] = [[2.0, -1.5], [1.5, -1.5]]
+    [ball] = second_derivatives(judge, list(judge.graph.inputs))
+    assert np.isnan(parts(ball)[0]).tolist() == [[False, True], [False, True]]

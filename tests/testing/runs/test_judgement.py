@@ -188,3 +188,9 @@ def test_an_exception_is_the_verdict_on_its_case_alone(monkeypatch: pytest.Monke
     assert "planted" in found[2][0].reason
     assert all(len(v) == 5 for k, v in enumerate(found) if k != 2)
     assert sum(n for n, *_ in audit.counts.values()) < sum(n for n, *_ in once.counts.values())
+
+
+def test_where_nothing_is_differentiated_the_value_alone_has_a_verdict() -> None:
+    case = FAMILIES["functions"](Seeded([17, 0]), "float64", among=["special.modified_bessel_k0"])
+    assert not case.inputs
+    assert [(v.mode, v.status) for v in judge(case, observe(case))] == [("value", "agree")]
