@@ -100,11 +100,8 @@ def gradcheck(
         raised.append(check.raised)
         notes = check.notes
         del check  # frees the arrays that its questions share
-        if not {v.status for v in first} & {
-            DISAGREE,
-            ERROR,
-            UNDECIDED,
-        }:  # a wrong first derivative makes the others wrong, too
+        if not {v.status for v in first} & {DISAGREE, ERROR, UNDECIDED}:
+            # where the first derivative is wrong, the others are wrong, too
             subject = Subject(func, reference, arguments, active, dtype, kept)
             report.verdicts += [(dtype, v) for v in _batched(subject, keyword_settings, seed)]
             notes = [*notes, *_double_backward(subject, keyword_settings, seed), *subject.notes]

@@ -216,9 +216,8 @@ class NodeByNode(Judge):
                 else self._of_primals._tangent(k, node, self.tangents)
             )
             with_numbers: WithNumbersOf | None = functools.partial(type(self)._tangent_with_numbers, k=k)
-            if (
-                expected is None and self.seen.tangents[k] is not None
-            ):  # a piecewise constant op: its tangent is zero
+            if expected is None and self.seen.tangents[k] is not None:
+                # a piecewise constant op: its tangent is zero
                 expected, with_numbers = exact(np.zeros(self.seen.values[k].shape), self.fmt), None
             if expected is not None:
                 alternatives = functools.partial(type(self)._tangent_bounds, k=k)

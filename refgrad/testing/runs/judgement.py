@@ -73,9 +73,8 @@ def judge_together(sweep: Sequence[Observed], *, end_to_end: bool | None = None)
             judgement.verdicts = settled[3 * k : 3 * k + 3]
         for judgement in judgements:
             judgement.complete(end_to_end)
-        for (
-            judgement
-        ) in judgements:  # after all judging: where that raises an exception, it is repeated case by case
+        for judgement in judgements:
+            # after all judging: where that raises an exception, it is repeated case by case
             judgement.plant()
         return [judgement.verdicts for judgement in judgements]
 
