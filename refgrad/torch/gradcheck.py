@@ -8,12 +8,11 @@ from typing import Any
 import torch
 
 from refgrad.arrays import Tree
-from refgrad.errors import ArgumentError
 from refgrad.testing.checks.check_report import Report
 from refgrad.testing.judging.verdict import DISAGREE, ERROR, UNDECIDED, Verdict
 from refgrad.torch.check_script import rerun
 from refgrad.torch.checking import mapped
-from refgrad.torch.checking.arguments import active_of, title, usage
+from refgrad.torch.checking.arguments import active_of, stated, title, usage
 from refgrad.torch.checking.batched import BATCHED_FORWARD, BATCHED_REVERSE, MAPPED_REVERSE
 from refgrad.torch.checking.check import Check, Settings
 from refgrad.torch.checking.complex_tensors import in_real_numbers
@@ -63,15 +62,11 @@ def gradcheck(
     wrong kind, DtypeError for missing floating-point inputs, and for complex results of real inputs. An exception that func raises in every
     dtype propagates, with a note on how func was called.
     """
-    if reference is None:
-        raise ArgumentError(
-            "gradcheck needs reference=, the same function written in NumPy: refgrad does not read torch's own formulas. "
-            "Example: gradcheck(MyTanh.apply, (x,), reference=np.tanh)"
-        )
+    keyword_settings = read(keywords, GRADCHECK, gradcheck.__kwdefaults__ or ())
+    reference = stated(GRADCHECK, reference)
     arguments = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
-    usage(GRADCHECK, func, reference, dtypes, repeats)
+    usage(GRADCHECK, func, reference, dtypes, repeats, seed)
     names = [dtype_name(dtype) for dtype in dtypes]
-    keyword_settings = read(keywords, GRADCHECK)
     name = title(func)
     func, reference, arguments, complex_notes = in_real_numbers(func, reference, arguments)
     kept = kept_inputs(keep_dtype, arguments, names)
