@@ -96,10 +96,8 @@ def recorded(config: pytest.Config) -> tuple[str, ...]:
 @pytest.fixture(scope="session")
 def framework(pytestconfig: pytest.Config) -> Judged:
     """The backend that is judged."""
-    found, limit = (
-        judged(pytestconfig.getoption("--refgrad-backend")),
-        pytestconfig.getoption("--refgrad-time-limit"),
-    )
+    found = judged(pytestconfig.getoption("--refgrad-backend"))
+    limit = pytestconfig.getoption("--refgrad-time-limit")
     if limit:
         found.backend.limit(limit)
     return found

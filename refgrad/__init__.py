@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import importlib
 
-from refgrad.draw import (
-    draw,
-)  # here, so that a later import of the package refgrad.draw does not take the name
+# Here, so that a later import of the package refgrad.draw does not take the name.
+from refgrad.draw import draw
 
 TYPE_CHECKING = False  # as in typing, whose import costs a third of that of argparse
 if TYPE_CHECKING:

@@ -236,6 +236,13 @@ def kind(x: Any) -> str:
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
+def whole_number(given: Any, name: str, least: int) -> None:
+    """Raise ArgumentError unless what was given is a whole number from ``least`` on; ``name`` names it in the message."""
+    if isinstance(given, bool) or not isinstance(given, (int, np.integer)) or given < least:
+        found = given if isinstance(given, (bool, int, float)) else kind(given)
+        raise ArgumentError(f"{name} is {found}; a whole number from {least} on is expected")
+
+
 def leaves_of(args: Sequence[Any], names: Sequence[str], who: str) -> tuple[list[Array], Any]:
     """Floating-point leaves of arguments, and what puts new leaves in their places.
 

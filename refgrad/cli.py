@@ -14,13 +14,8 @@ from refgrad.suite import option_values
 from refgrad.suite.address import add_options, address
 
 AGREE, DISAGREE, USAGE, PROVED_NOTHING = 0, 1, 2, 3
-UNWRITTEN = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EIO,
-    errno.EBADF,
-)  # of an output that cannot be written
+# The errors of an output that cannot be written.
+UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -63,9 +63,8 @@ def forgive_standard_error() -> None:
     """Drop messages that standard error does not take, because its reader has gone or its disk is full. No outcome depends on them."""
     stream = sys.stderr
     raw = getattr(getattr(stream, "buffer", None), "raw", getattr(stream, "buffer", None))
-    if (
-        type(stream) is io.TextIOWrapper and type(raw) is io.FileIO
-    ):  # not one that a test or a notebook puts in its place
+    if type(stream) is io.TextIOWrapper and type(raw) is io.FileIO:
+        # not one that a test or a notebook puts in its place
         buffered = io.BufferedWriter(_Forgiving(raw.fileno(), "w", closefd=False))
         sys.stderr = io.TextIOWrapper(buffered, stream.encoding, stream.errors, line_buffering=True)
 

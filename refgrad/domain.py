@@ -119,6 +119,7 @@ class Special:
     allowed  for each operand the interval (low, high) of acceptable derivatives of the sum of outputs,
              or None where nothing is defined
     why      in a few words
+    params   the parameters there, as pairs of a name and a value; those not named have their defaults
     """
 
     at: tuple[Any, ...]

@@ -13,7 +13,7 @@ import numpy as np
 
 from refgrad.errors import CaseFileError
 
-_NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 DTYPES = frozenset({"float16", "float32", "float64", "int64", "int32", "int16", "int8", "uint8", "bool"})
 _NAMES = {np.dtype(name): name for name in DTYPES}  # NumPy puts a name together each time it is asked for
 
@@ -52,7 +52,7 @@ def decode_array(obj: Any) -> Any:
     if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
         raise CaseFileError(f"a shape is a list of whole numbers from 0 on; got {_short(shape)}")
     try:
-        data = [_NONFINITE[v] if isinstance(v, str) else v for v in obj["data"]]
+        data = [NONFINITE[v] if isinstance(v, str) else v for v in obj["data"]]
         return np.array(data, dtype=obj["dtype"]).reshape(shape)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CaseFileError(
@@ -102,7 +102,7 @@ def decode_param(obj: Any) -> Any:
             if tag == "dtype":
                 return np.dtype(value)
             if tag == "float":
-                return _NONFINITE[value]
+                return NONFINITE[value]
             if tag == "array":
                 return decode_array(value)
         except (KeyError, TypeError) as error:

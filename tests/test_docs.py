@@ -292,6 +292,16 @@ def test_the_changelog_has_the_place_where_a_release_is_put() -> None:
     assert (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").count(settings["start_string"]) == 1
 
 
+def test_the_table_of_sessions_names_all_of_them() -> None:
+    noxfile = (ROOT / "noxfile.py").read_text(encoding="utf-8")
+    sessions = re.findall(r"@nox\.session(?:\((.*)\))?\n(?:@.*\n)*def (\w+)", noxfile)
+    named = [re.search(r"name=\"([\w-]+)\"", options) for options, _ in sessions]
+    names = {n[1] if n else function for n, (_, function) in zip(named, sessions, strict=True)}
+    table = (ROOT / "docs/tutorials/versions.md").read_text(encoding="utf-8").partition("## Sessions")[2]
+    assert len(names) > 15
+    assert {name for name in names if f"`{name}`" not in table} == set()
+
+
 # --- operating systems ---
 
 POSIX_ONLY = re.compile(

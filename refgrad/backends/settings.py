@@ -19,7 +19,7 @@ class Settings:
     """The settings in an address, each in the order given.
 
     load      the modules that each process imports before it uses the framework
-    rounding  the files with the rounding profiles of devices (stated_profile.py)
+    rounding  the files with the rounding profiles of devices (rounding_file.py)
     replace   the functions that are judged in the place of the framework's own: "op=module:function"
     """
 

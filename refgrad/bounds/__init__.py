@@ -20,6 +20,7 @@ from refgrad.bounds.rules import (
     reached,
     reference_slack,
     running,
+    scattered,
     smooth,
     summed,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "reference_slack",
     "running",
     "same",
+    "scattered",
     "shortened",
     "signed_product",
     "smooth",

@@ -156,9 +156,8 @@ def products(fmt: Format, size: Array, xs: Any, es: Any) -> PlainArray | None:
     if not fmt.on_grid:
         return None
     units = [unit(x) for x in xs]
-    if (
-        math.prod(min(g, 1.0) for g in units) < fmt.least_normal
-    ):  # a product of the smallest factors may underflow
+    if math.prod(min(g, 1.0) for g in units) < fmt.least_normal:
+        # a product of the smallest factors may underflow
         return None
     shortened = fmt.u_operand / 2
     if shortened and any(

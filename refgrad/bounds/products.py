@@ -94,9 +94,8 @@ def bilinear(run: Evaluation, terms: int) -> Radius:
     exact = exactness.products(fmt, size, xs, es)
     if exact is not None and every(exact):
         return None
-    if np.count_nonzero(np.isinf(a)) or np.count_nonzero(
-        np.isinf(b)
-    ):  # inf * 0 is NaN, and BLAS may skip products by 0: neither is guaranteed
+    if np.count_nonzero(np.isinf(a)) or np.count_nonzero(np.isinf(b)):
+        # inf * 0 is NaN, and BLAS may skip products by 0: neither is guaranteed
         left, right = (
             forward(np.isinf(a) * 1.0, (b == 0) * 1.0, **params),
             forward((a == 0) * 1.0, np.isinf(b) * 1.0, **params),

@@ -18,6 +18,7 @@ import numpy as np
 from refgrad.arrays import Array
 from refgrad.bounds import exactness, magnitudes
 from refgrad.bounds.evaluation import Evaluation, Radius, Repeated, RoundingRule, zero
+from refgrad.bounds.exact_rules import moved
 from refgrad.bounds.figures import figure
 from refgrad.bounds.formats import SMALLEST_NUMBER, Format
 from refgrad.bounds.profiles import DOUBLE, SINGLE
@@ -350,3 +351,16 @@ def running(run: Evaluation) -> Radius:
     """Rule of running sums: that of sums, with each partial sum rounded to the format in which kernels keep it."""
     u_scan = run.fmt.u_scan
     return summed(run if u_scan is None else run._replace(fmt=replace(run.fmt, u_acc=u_scan)))
+
+
+def scattered(run: Evaluation) -> Radius:
+    """Rule of ops that move elements and add up those that meet at one place (put_add, overlap_add): (m-1) u sum |x|, in any order.
+
+    In u, and not in u_acc: kernels add straight into the result. The radius is zero where no order rounds (exactness.py).
+    """
+    fmt, forward, xs, es, params = run.fmt, run.forward, run.xs, run.es, run.params
+    size = np.abs(xs[0]) + zero(es[0])
+    terms, total = forward((size != 0).astype(fmt.wide), **params), forward(size, **params)
+    rounding = np.where(terms > 1, (terms - 1) * fmt.u * np.where(terms > 1, total, 0.0), 0.0)
+    exact = exactness.total(fmt, total, exactness.unit(xs[0]), es[0]) if fmt.on_grid else None
+    return exactness.without(zero(moved(run)) + rounding, exact)

@@ -30,9 +30,8 @@ def pad(array: Array, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> 
         return _by_function(array, pairs, mode, kwargs)
     if mode == "constant" and not holds_traced(kwargs):
         return ops.pad(array, pad_width=pairs, **kwargs)
-    if mode == "empty" or (
-        array.size == 0 and mode != "constant"
-    ):  # NumPy leaves the new elements undefined; or there are none
+    if mode == "empty" or (array.size == 0 and mode != "constant"):
+        # NumPy leaves the new elements undefined; or there are none
         return ops.pad(array, pad_width=pairs)
     x = array
     for k, pair in enumerate(pairs):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from refgrad.arrays import PlainArray
-from refgrad.nn.distance_draws import REDUCTIONS
+from refgrad.nn.arguments import REDUCTIONS
 from refgrad.op import Draws, Params
 
 

@@ -11,6 +11,8 @@ from refgrad.errors import ArgumentError, DtypeError
 from refgrad.op import Traced
 from refgrad.op.real_arrays import real_array
 
+REDUCTIONS = ("mean", "sum", "none")  # of the losses
+
 
 def array_of(x: Any) -> Any:
     """x as an array of real numbers: traced ones as they are, integers as float64. Raises DtypeError for others, TypeError for a tensor."""
@@ -56,7 +58,7 @@ def chosen(x: Array, labels: Array) -> Array:
 
 def reduced(x: Array, reduction: str, who: str) -> Any:
     """The mean or the sum of all elements, or x itself. Raises ArgumentError for another reduction."""
-    if reduction not in ("mean", "sum", "none"):
+    if reduction not in REDUCTIONS:
         raise ArgumentError(f'{who}: reduction must be "mean", "sum" or "none", got {reduction!r}')
     return x if reduction == "none" else np.mean(x) if reduction == "mean" else np.sum(x)
 

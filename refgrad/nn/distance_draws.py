@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from refgrad.arrays import PlainArray
+from refgrad.nn.arguments import REDUCTIONS
 from refgrad.op import Draws, Params
 
-REDUCTIONS = ("mean", "sum", "none")
 FEW_ROWS = 25  # up to so many rows torch takes differences for distances of order 2
 ORDERS = (2.0, 1.0, 3.0, 1.5, np.inf)
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import PlainArray
-from refgrad.nn.distance_draws import REDUCTIONS, signs
+from refgrad.nn.arguments import REDUCTIONS
+from refgrad.nn.distance_draws import signs
 from refgrad.op import Draws, Params
 
 Drawer = Callable[[Draws], Params]

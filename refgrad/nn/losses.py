@@ -11,14 +11,12 @@ import numpy as np
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError
 from refgrad.nn import loss_draws
-from refgrad.nn.arguments import array_of, chosen, labels_of, reduced
+from refgrad.nn.arguments import REDUCTIONS, array_of, chosen, labels_of, reduced
 from refgrad.nn.classification_losses import class_weights, mean_by_weight, negative_log_likelihood
 from refgrad.nn.layers import linear
 from refgrad.nn.normalized_exponentials import log_softmax
 from refgrad.op import Draws, Params, Traced, twin
 from refgrad.ops import activation, entropy
-
-REDUCTIONS = ("mean", "sum", "none")
 
 
 def _prediction_and_target(draw: Draws) -> Params:

@@ -12,9 +12,8 @@ from refgrad.arrays import Array
 from refgrad.errors import ArgumentError
 from refgrad.nn import window_draws
 from refgrad.nn.arguments import array_of
+from refgrad.nn.window_draws import MODES
 from refgrad.op import twin
-
-MODES = ("constant", "reflect", "replicate", "circular")
 
 
 @twin(

@@ -84,9 +84,8 @@ def _figures(rule: Any) -> Iterator[str]:
     if code is None or "ulp" not in code.co_names:
         return
     strings = [c for c in code.co_consts if isinstance(c, str)]
-    if all(
-        bounds.has_figure(c) for c in strings
-    ):  # mostly; to find out which of them are names of figures takes long
+    if all(bounds.has_figure(c) for c in strings):
+        # mostly; to find out which of them are names of figures takes long
         yield from strings
         return
     before = None

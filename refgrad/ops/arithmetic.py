@@ -158,9 +158,8 @@ def _power(x1: Any, x2: Any) -> Any:
 
     Two roundings, as pow itself has, and far below those that the bound of the power is for.
     """
-    if (
-        type(x1) is complex
-    ):  # whose own operator would answer for a scalar of NumPy, by a number without a dtype
+    if type(x1) is complex:
+        # whose own operator would answer for a scalar of NumPy, by a number without a dtype
         return np.power(x1, x2)
     whole = small(x2) if np.ndim(x1) and splitting.long(x1) else 0
     return x1 * x1 * x1 if whole == 3 else x1 * x1 if whole == 2 else +x1 if whole == 1 else x1**x2

@@ -207,9 +207,3 @@ def eig(a: PlainArray) -> Factors:
         v = v + v @ (b * np.where(apart, 1 / np.where(apart, gap, 1), 0))
         v = v / np.sqrt(np.sum(v * v, axis=-2, keepdims=True))
     return (w * scale).copy(), v
-
-
-def rank_of(s: PlainArray, shape: tuple[int, ...]) -> PlainArray:
-    """How many singular values of matrices of this shape rounding can tell from zero: those above max(m, n) eps times the largest."""
-    top = np.max(s, axis=-1, keepdims=True, initial=0)
-    return np.sum(s > max(shape[-2:]) * np.finfo(s.dtype).eps * top, axis=-1)

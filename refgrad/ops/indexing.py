@@ -10,7 +10,6 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.arrays import Array
-from refgrad.bounds import exactness
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import sampled
 from refgrad.op import Op, register
@@ -55,20 +54,7 @@ def _put_add(x: Array, shape: tuple[int, ...] = (), key: Any = ()) -> Array:
 
 
 def _put_add_rounding(run: Evaluation) -> Any:
-    """Duplicates add up in any order, in storage precision: kernels add straight into the result.
-
-    On a grid some sums are exact (exactness.py).
-    """
-    fmt, forward, xs, es, params = run.fmt, run.forward, run.xs, run.es, run.params
-    radius = bounds.moved(run)
-    if not repeats(params["key"]):
-        return radius
-    x, e = np.abs(xs[0]), bounds.zero(es[0])
-    terms = forward(((x + e) != 0).astype(fmt.wide), **params)
-    size = forward(x + e, **params)
-    rounding = np.where(terms > 1, (terms - 1) * fmt.u * np.where(terms > 1, size, 0.0), 0.0)
-    exact = exactness.total(fmt, size, exactness.unit(x), es[0]) if fmt.on_grid else None
-    return exactness.without(bounds.zero(radius) + rounding, exact)
+    return bounds.scattered(run) if repeats(run.params["key"]) else bounds.moved(run)
 
 
 def _torch_getitem(torch: Any, x: Any, key: Any) -> Any:

@@ -163,9 +163,8 @@ def _tensordot_rounding(run: Evaluation) -> Any:
     shape1, shape2 = np.shape(xs[0]), np.shape(xs[1])
     first = _contracted(params["axes"], len(shape1), len(shape2))[0]
     radius = bounds.bilinear(run, math.prod(shape1[a] for a in first))
-    if (
-        fmt.u != fmt.u_acc and np.size(y) == 1 and radius is not None
-    ):  # torch multiplies elementwise and sums what it stored, unless memory is contiguous
+    if fmt.u != fmt.u_acc and np.size(y) == 1 and radius is not None:
+        # torch multiplies elementwise and sums what it stored, unless memory is contiguous
         radius = radius + fmt.u * (forward(np.abs(xs[0]), np.abs(xs[1]), **params) + radius)
     return radius
 
@@ -270,9 +269,8 @@ def _powers(x: Array, y: Array, ord: float, axis: Any, keepdims: bool) -> tuple[
     y = np.where(y == 0, 1.0, y)
     scale = np.where(workable(y, power=ord - 1), 1.0, y)
     x, y = x / scale, y / scale
-    if (
-        ord > 1
-    ):  # at 0 the power vanishes by itself; its own derivative has a pole below 2, which is not covered up
+    if ord > 1:
+        # at 0 the power vanishes by itself; its own derivative has a pole below 2, which is not covered up
         return np.sign(x) * np.abs(x) ** (ord - 1), y ** (ord - 1)
     zero = x == 0  # any slope is right there, and its derivative is anything (the record says so)
     safe = np.where(zero, 1.0, x)

@@ -70,9 +70,8 @@ def _any_power_slope(x1: Array, x2: Array, base: int, exponent: int) -> Array:
         f = f * np.exp(np.clip(np.where(np.isfinite(c), rest, 0.0) * exact, -1, 1))
     y = p * f
     limits = np.finfo(p.dtype)
-    if not np.all(
-        (p >= limits.tiny) & (p <= limits.max)
-    ):  # elsewhere neither the power nor a limit needs a closer look
+    if not np.all((p >= limits.tiny) & (p <= limits.max)):
+        # where all powers are normal numbers, neither the power nor a limit needs a closer look
         lost = (
             (size > 0)
             & np.isfinite(size)

@@ -284,9 +284,8 @@ def _sinc_rounding(run: Evaluation) -> Array:
     else:
         closed = np.zeros_like(y)
         moved = 2 * fmt.u * np.pi * size  # the error of the argument pi x
-        for k in range(
-            n + 1
-        ):  # every term of the closed form: pi^(n-k-1) {sin, cos}(pi x) n!/((n-k)! x^(k+1))
+        for k in range(n + 1):
+            # every term of the closed form: pi^(n-k-1) {sin, cos}(pi x) n!/((n-k)! x^(k+1))
             f, slope = [
                 np.abs(g(np.pi * x)) for g in ((np.sin, np.cos) if (n - k) % 2 == 0 else (np.cos, np.sin))
             ]

@@ -9,8 +9,6 @@ import numpy as np
 
 from refgrad import bounds
 from refgrad.arrays import Array, PlainArray
-from refgrad.bounds import exactness
-from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import sampled
 from refgrad.op import Op, register
 
@@ -77,21 +75,6 @@ def overlaps(shape: Numbers, places: Numbers, size: Numbers, stride: Numbers, di
     return most
 
 
-def _overlap_add_rounding(run: Evaluation) -> Any:
-    """Elements at one place add up in any order, in storage precision: kernels add straight into the result.
-
-    On a grid some sums are exact (exactness.py).
-    """
-    fmt, forward, xs, es, params = run.fmt, run.forward, run.xs, run.es, run.params
-    radius = bounds.moved(run)
-    x, e = np.abs(xs[0]), bounds.zero(es[0])
-    terms = forward(((x + e) != 0).astype(fmt.wide), **params)
-    size = forward(x + e, **params)
-    rounding = np.where(terms > 1, (terms - 1) * fmt.u * np.where(terms > 1, size, 0.0), 0.0)
-    exact = exactness.total(fmt, size, exactness.unit(x), es[0]) if fmt.on_grid else None
-    return exactness.without(bounds.zero(radius) + rounding, exact)
-
-
 def _geometry(rng: np.random.Generator) -> tuple[Numbers, Numbers, Numbers, Numbers]:
     """Sizes, strides, dilations and places of windows over one or two axes."""
     axes = int(rng.integers(1, 3))
@@ -156,7 +139,7 @@ overlap_add: Op = register(
         x_dot, shape=shape, stride=stride, dilation=dilation
     ),
     vjp=_read,
-    rounding=_overlap_add_rounding,
+    rounding=bounds.scattered,
     domain=sampled(_draw_overlap_add),
     branch_free=True,
     helper=True,

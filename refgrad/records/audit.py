@@ -11,13 +11,8 @@ from refgrad.records.record import Record, column
 # The checks whose power is measured. SINGLE_OPS judges one op at numerically difficult points, where a bound may be wide for a reason, and
 # FUNCTIONS one function of many ops by its results alone; no share of errors is required to be caught there. EXACT_CASES are those of
 # NODE_BY_NODE and SINGLE_OPS whose bounds are zero: their errors are counted there and here.
-NODE_BY_NODE, SINGLE_OPS, FUNCTIONS, END_TO_END, EXACT_CASES = (
-    "node by node",
-    "single ops",
-    "functions",
-    "end to end",
-    "exact cases",
-)
+NODE_BY_NODE, SINGLE_OPS, FUNCTIONS = "node by node", "single ops", "functions"
+END_TO_END, EXACT_CASES = "end to end", "exact cases"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,14 @@ Every reader takes the JSON object and the key. A default stands for a missing k
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Mapping
 from typing import Any
 
+from refgrad.encode import NONFINITE
 from refgrad.errors import CaseFileError
 
 Json = Mapping[str, Any]
-_NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 NOTHING: Json = {}
 
 
@@ -56,8 +55,8 @@ def number(data: Json, key: str, default: float | None = None) -> float:
     value = data.get(key, default)
     if type(value) is float:  # the usual case
         return value
-    if isinstance(value, str) and value in _NONFINITE:
-        return _NONFINITE[value]
+    if isinstance(value, str) and value in NONFINITE:
+        return NONFINITE[value]
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise wrong(key, value, 'a number, "nan", "inf" or "-inf"')
     try:

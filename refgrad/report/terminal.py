@@ -72,7 +72,7 @@ def table(run: Run, color: bool = False, comparison: BaselineComparison | None =
     for note in (*conclusion.remarks, *conclusion.notes):
         lines += [paint(line, _YELLOW) for line in _wrapped(one_line(note), WIDTH)]
     lines += _wrapped(
-        " · ".join(f"{name}: {value}" for name, value in conclusion.proof).replace("\u202f", ","), WIDTH
+        " · ".join(f"{name}: {value}" for name, value in conclusion.proof).replace(NARROW, ","), WIDTH
     )
     tone = _GREEN if conclusion.exit == PASS else _RED if conclusion.exit == FAIL else _YELLOW
     lines += [
@@ -158,7 +158,7 @@ def _power(run: Run) -> list[str]:
         lines.append(cut(f"planted  {one_line(check)}  {share}", WIDTH))
     least = weakest(run)
     if least is not None:
-        lines.append(cut(f"         weakest: {one_line(str(least))}".replace("\u202f", ","), WIDTH))
+        lines.append(cut(f"         weakest: {one_line(str(least))}".replace(NARROW, ","), WIDTH))
     return [*lines, ""] if lines else []
 
 
@@ -166,7 +166,7 @@ def _compared(comparison: BaselineComparison | None) -> list[str]:
     """The comparison with the baseline: counts, then the cases that differ."""
     if comparison is None:
         return []
-    lines = _wrapped(f"against the baseline: {comparison.sentence}".replace("\u202f", ","), WIDTH)
+    lines = _wrapped(f"against the baseline: {comparison.sentence}".replace(NARROW, ","), WIDTH)
     listed = [d for d in comparison.differences if d.kind != SAME]
     for d in listed[:MOST]:
         lines.append(cut(f"  {d.kind}  {one_line(d.id)}  {one_line(d.before)} -> {one_line(d.now)}", WIDTH))

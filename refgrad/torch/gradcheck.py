@@ -8,12 +8,11 @@ from typing import Any
 import torch
 
 from refgrad.arrays import Tree
-from refgrad.errors import ArgumentError
 from refgrad.testing.checks.check_report import Report
 from refgrad.testing.judging.verdict import DISAGREE, ERROR, UNDECIDED, Verdict
 from refgrad.torch.check_script import rerun
 from refgrad.torch.checking import mapped
-from refgrad.torch.checking.arguments import active_of, title, usage
+from refgrad.torch.checking.arguments import active_of, stated, title, usage
 from refgrad.torch.checking.batched import BATCHED_FORWARD, BATCHED_REVERSE, MAPPED_REVERSE
 from refgrad.torch.checking.check import Check, Settings
 from refgrad.torch.checking.complex_tensors import in_real_numbers
@@ -63,15 +62,11 @@ def gradcheck(
     wrong kind, DtypeError for missing floating-point inputs, and for complex results of real inputs. An exception that func raises in every
     dtype propagates, with a note on how func was called.
     """
-    if reference is None:
-        raise ArgumentError(
-            "gradcheck needs reference=, the same function written in NumPy: refgrad does not read torch's own formulas. "
-            "Example: gradcheck(MyTanh.apply, (x,), reference=np.tanh)"
-        )
+    keyword_settings = read(keywords, GRADCHECK, gradcheck.__kwdefaults__ or ())
+    reference = stated(GRADCHECK, reference)
     arguments = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
-    usage(GRADCHECK, func, reference, dtypes, repeats)
+    usage(GRADCHECK, func, reference, dtypes, repeats, seed)
     names = [dtype_name(dtype) for dtype in dtypes]
-    keyword_settings = read(keywords, GRADCHECK)
     name = title(func)
     func, reference, arguments, complex_notes = in_real_numbers(func, reference, arguments)
     kept = kept_inputs(keep_dtype, arguments, names)
@@ -100,11 +95,8 @@ def gradcheck(
         raised.append(check.raised)
         notes = check.notes
         del check  # frees the arrays that its questions share
-        if not {v.status for v in first} & {
-            DISAGREE,
-            ERROR,
-            UNDECIDED,
-        }:  # a wrong first derivative makes the others wrong, too
+        if not {v.status for v in first} & {DISAGREE, ERROR, UNDECIDED}:
+            # where the first derivative is wrong, the others are wrong, too
             subject = Subject(func, reference, arguments, active, dtype, kept)
             report.verdicts += [(dtype, v) for v in _batched(subject, keyword_settings, seed)]
             notes = [*notes, *_double_backward(subject, keyword_settings, seed), *subject.notes]

@@ -13,7 +13,7 @@ from refgrad.arrays import Tree
 from refgrad.errors import ArgumentError
 from refgrad.testing.checks.check_report import Report
 from refgrad.torch.check_script import rerun
-from refgrad.torch.checking.arguments import active_of, title, usage
+from refgrad.torch.checking.arguments import active_of, stated, title, usage
 from refgrad.torch.checking.batched import BATCHED_REVERSE_OVER_REVERSE
 from refgrad.torch.checking.complex_tensors import in_real_numbers
 from refgrad.torch.checking.keywords import GRADGRADCHECK, Keywords, dtype_name, read
@@ -62,13 +62,9 @@ def gradgradcheck(
     Returns a truthy Report. Raises GradientMismatch for a wrong second derivative, and where func fails in one order; GradientUndecided
     where nothing could be judged, unless ``allow_undecided``; ArgumentError and DtypeError for arguments of the wrong kind.
     """
-    settings = read(keywords, GRADGRADCHECK)
-    if reference is None:
-        raise ArgumentError(
-            "gradgradcheck needs reference=, the same function written in NumPy: refgrad does not read torch's own formulas. "
-            "Example: gradgradcheck(MyTanh.apply, (x,), reference=np.tanh)"
-        )
-    usage(GRADGRADCHECK, func, reference, dtypes, repeats)
+    settings = read(keywords, GRADGRADCHECK, gradgradcheck.__kwdefaults__ or ())
+    reference = stated(GRADGRADCHECK, reference)
+    usage(GRADGRADCHECK, func, reference, dtypes, repeats, seed)
     names = [dtype_name(dtype) for dtype in dtypes]
     chosen = _orders(orders, settings)
     arguments = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)

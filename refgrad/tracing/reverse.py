@@ -42,7 +42,7 @@ FAST: dict[Callable[..., Any], Callable[..., Any]] = {}
 class Tape(list[Any]):
     """Entries in the order of execution. The place of an entry is that of its op's result; inputs have None.
 
-    level    of the transformation (see op.py)
+    level    of the transformation (op/registry.py)
     who      the transformation, as messages name it
     thread   in which its function runs
     copies   of the constants that its entries keep

@@ -201,9 +201,8 @@ def observe(case):
     answer = {"unavailable": {}}
     several = sum(node.op is not None for node in case.nodes) > 1
     values = None
-    if (
-        several and not JIT
-    ):  # then the values are those that gradients are taken of, and compiling others would take time
+    if several and not JIT:
+        # then the values are those that gradients are taken of, and compiling others would take time
         with contextlib.suppress(Exception):
             values = of.outline(floats, others)
     outlined = values is not None and case.output in of.real(values)

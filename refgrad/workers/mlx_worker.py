@@ -14,7 +14,7 @@ from numpy_twins import twins
 mx.set_default_device(mx.cpu)
 
 # NumPy's names that are compositions in MLX, which refgrad writes out in its cases.
-LACKING = ("softsign", "tanhshrink")
+COMPOSED = ("softsign", "tanhshrink")
 # Functions of float32 numbers: the largest error in ULP, rounded up to the next half. exp was measured at all 167 million numbers of
 # size 0.03125 to 88, where it is finite, sin and cos at all 97 million from 0.03125 to 100, and the others by
 # `python -m benchmarks.ulp --backend mlx --dtype float32 --every 4001`. The error of exp grows with the operand: it is 1.5 up to 1
@@ -131,7 +131,7 @@ def taken(x, key):
 
 
 TWINS = {
-    **twins(mx, lacking=LACKING),
+    **twins(mx, lacking=COMPOSED),
     "astype": cast,
     "broadcast_to": lambda x, shape: mx.broadcast_to(x, shape),
     "cast_through": lambda x, through: cast(cast(x, through), x.dtype),

@@ -153,6 +153,17 @@ def test_narrow_formats_accumulate_wide_and_store_once() -> None:
     assert fmt.u * 2.0 <= radius <= fmt.u * 2.0 * 1.01
 
 
+def test_elements_that_meet_at_one_place_add_up_in_storage_precision() -> None:
+    def forward(x: Array) -> Array:
+        y = np.zeros(3, x.dtype)
+        np.add.at(y, [0, 0, 1, 0], x)
+        return y
+
+    fmt, x, e = FORMATS["bfloat16"], np.array([1.0, -0.5, 2.0, 0.0]), np.array([0.0, 0.0, 0.25, 0.0])
+    radius = bounds.scattered(Evaluation(fmt, forward, forward(x), (x,), (e,), {}))
+    assert radius.tolist() == [fmt.u * 1.5, 0.25, 0.0]
+
+
 def test_a_partial_sum_that_may_overflow_is_no_promise() -> None:
     x = np.array([3e38, 3e38, -3e38])
     forward = lambda x, **_: np.sum(x)  # noqa: E731

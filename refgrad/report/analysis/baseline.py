@@ -35,10 +35,10 @@ class Difference:
 class BaselineComparison:
     """The differences between a run and its baseline.
 
-    started, refgrad, torch   of the baseline
-    shared                    cases judged in both runs
-    cases                     cases of this run
-    other                     options that differ between the runs, in words: they make the cases differ
+    started, refgrad, framework   of the baseline
+    shared                        cases judged in both runs
+    cases                         cases of this run
+    other                         options that differ between the runs, in words: they make the cases differ
     """
 
     started: str

@@ -172,9 +172,8 @@ def _cell(errors: Iterable[OpErrors], wrong: Share, error: Share, known: int) ->
     listed = list(errors)
     elements = sum(e.elements for e in listed)
     worst = max((e.worst for e in listed), key=severity, default=0.0)
-    if (
-        wrong.failing or level_of(worst) == "wrong"
-    ):  # without a failing result: by a consequence of another op's error
+    if wrong.failing or level_of(worst) == "wrong":
+        # without a failing result: by a consequence of another op's error
         return OpCell("wrong", wrong.failing, wrong.judged, worst, elements)
     if error.failing:
         return OpCell("error", error.failing, error.judged, worst, elements)

@@ -9,7 +9,6 @@ from refgrad.records import IMPRECISE, Result
 from refgrad.report.analysis.run import Run
 
 NEW = "new"
-CHOICES = (NEW, IMPRECISE)
 
 
 def fail_on_values(fail_on: Sequence[str], baseline: Sequence[str]) -> frozenset[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.arguments import called, differentiable, kind, names_of, result
+from refgrad.arguments import called, differentiable, kind, names_of, result, whole_number
 from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format, computed_on, format_of
 from refgrad.errors import ArgumentError, DtypeError, NoRuleError, TracingError, is_tensor
@@ -64,7 +64,7 @@ def check_vjp(
     argument cannot be judged; ArgumentError for arguments of the wrong kind, and where f_vjp returns a wrong number of cotangents;
     DtypeError where no argument is a floating-point array, and for complex arguments and results.
     """
-    _check_arguments("check_vjp", f, f_vjp, args, repeats)
+    _check_arguments("check_vjp", f, f_vjp, args, repeats, seed)
     fmt, rng = _format(dtype), np.random.default_rng((seed, _STREAM))
     balls, where = _balls(args, fmt, "check_vjp")
     names = names_of(args)
@@ -134,7 +134,7 @@ def check_jvp(
 
     Other parameters, the return value and the exceptions are those of ``check_vjp``.
     """
-    _check_arguments("check_jvp", f, f_jvp, args, repeats)
+    _check_arguments("check_jvp", f, f_jvp, args, repeats, seed)
     fmt, rng = _format(dtype), np.random.default_rng((seed, _STREAM))
     balls, where = _balls(args, fmt, "check_jvp")
     leaves, rebuild = flatten(balls)
@@ -157,6 +157,10 @@ def check_jvp(
         got = _evaluate(
             f_jvp, (balls, rebuild([exact(t, fmt) for t in tangents])), (tuple(args), rebuild(tangents))
         )
+        if isinstance(got, (tuple, list)):
+            raise ArgumentError(
+                f"f_jvp returned a {type(got).__name__}; the tangent of the result alone is expected, without the result"
+            )
         got = None if got is None else _real(result(got, "what f_jvp returned"), "what f_jvp returned")
         if _has_non_finite(got):
             got = _confirmed(got, _over_arrays(f_jvp, tuple(args), rebuild(tangents)))
@@ -179,7 +183,7 @@ def _kinds(repeats: int) -> list[str]:
     return [WHOLE] * repeats + [kind_of for kind_of in DRAWS if kind_of != WHOLE]
 
 
-def _check_arguments(who: str, f: Any, formula: Any, args: Any, repeats: int) -> None:
+def _check_arguments(who: str, f: Any, formula: Any, args: Any, repeats: Any, seed: Any) -> None:
     role = who.replace("check", "f")
     for name, given in (("f", f), (role, formula)):
         if not callable(given):
@@ -190,10 +194,12 @@ def _check_arguments(who: str, f: Any, formula: Any, args: Any, repeats: int) ->
         raise ArgumentError(
             f"{who}: args is {kind(args)}; a tuple with one entry for each argument is expected: {who}(f, {role}, (x,))"
         )
-    if repeats < 1:
+    if not args:
         raise ArgumentError(
-            f"{who}: repeats is {repeats}; at least 1 is expected, for nothing is compared otherwise"
+            f"{who}: args is {args!r}; an entry for each argument is expected: {who}(f, {role}, (x,))"
         )
+    whole_number(repeats, f"{who}: repeats", 1)
+    whole_number(seed, f"{who}: seed", 0)
 
 
 def _format(dtype: Any) -> Format:
@@ -218,7 +224,7 @@ def _balls(args: Sequence[Any], fmt: Format, who: str) -> tuple[tuple[Any, ...],
     if not any(where):
         raise DtypeError(
             f"{who}: no argument can be differentiated: dtypes are {[str(np.asarray(x).dtype) for x in leaves]}; a floating-point one "
-            "is expected. Pass x.astype(float)."
+            "is expected. Pass x.astype(float), or float(x) of a number."
         )
     for x, n in zip(leaves, names, strict=True):
         _real(np.asarray(x), f"{who}: {n}")
@@ -286,7 +292,8 @@ def _flat_cotangents(got: Any, args: Sequence[Any]) -> list[Any]:
         got = (got,)
     if len(got) != len(args):
         raise ArgumentError(
-            f"f_vjp returned {len(got)} cotangents for {len(args)} arguments; one for each is expected (None where there is none)"
+            f"f_vjp returned {len(got)} cotangents for {len(args)} argument{'s'[: len(args) != 1]}; one for each is expected (None where "
+            "there is none)"
         )
     found: list[Any] = []
     for g, x in zip(got, args, strict=True):

@@ -158,7 +158,6 @@ def _repeated(verdicts: dict[str, Verdict], deviations: Mapping[str, Deviation])
         v.known = "" if any(mode in deviations[n].modes for n in names.split(", ") if names) else names
         steps = [verdicts[m] for m in (VALUE, base) if m in verdicts]
         right = all(s.known or s.status in (AGREE, UNDECIDED) for s in steps)
-        if (
-            mode in (FORWARD_END_TO_END, REVERSE_END_TO_END) and right
-        ):  # every step is right or known, so the end-to-end result is, too
+        if mode in (FORWARD_END_TO_END, REVERSE_END_TO_END) and right:
+            # every step is right or known, so the end-to-end result is, too
             v.known = v.known or found.get(VALUE, "")

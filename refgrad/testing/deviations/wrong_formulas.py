@@ -316,9 +316,8 @@ def _number_in_double(inputs: Inputs) -> Outcomes:
 
 def _products_of_tangents(inputs: Inputs) -> Outcomes:
     """mean_squared_error, mse_loss: the tangents of both operands, each times the difference, and then their difference."""
-    if (
-        inputs.second or len(inputs.xs_dot) != 2 or any(t is None for t in inputs.xs_dot)
-    ):  # another formula with a weight
+    if inputs.second or len(inputs.xs_dot) != 2 or any(t is None for t in inputs.xs_dot):
+        # another formula with a weight
         return {}
     prediction_dot, target_dot = inputs.xs_dot
     twice = 2 * (inputs.xs[0] - inputs.xs[1])

@@ -64,9 +64,8 @@ class Concatenated:
         with quiet():
             size_of = np.abs if as_they_are else functools.partial(magnitudes.size, among=self.value)
             self.size, self.error = size_of(self.value), size_of(self.got - self.value)
-            if math.isfinite(
-                np.add.reduce(self.error + self.bound)
-            ):  # the common case: all numbers are finite
+            if math.isfinite(np.add.reduce(self.error + self.bound)):
+                # the common case: all numbers are finite
                 self.wrong = self.error > self.bound
             else:
                 self.counted, self.wrong, self.undefined = _exceptional(

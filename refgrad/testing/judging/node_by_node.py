@@ -216,9 +216,8 @@ class NodeByNode(Judge):
                 else self._of_primals._tangent(k, node, self.tangents)
             )
             with_numbers: WithNumbersOf | None = functools.partial(type(self)._tangent_with_numbers, k=k)
-            if (
-                expected is None and self.seen.tangents[k] is not None
-            ):  # a piecewise constant op: its tangent is zero
+            if expected is None and self.seen.tangents[k] is not None:
+                # a piecewise constant op: its tangent is zero
                 expected, with_numbers = exact(np.zeros(self.seen.values[k].shape), self.fmt), None
             if expected is not None:
                 alternatives = functools.partial(type(self)._tangent_bounds, k=k)
@@ -287,24 +286,7 @@ class NodeByNode(Judge):
             if k in sent and (
                 self.seen.cotangents[k] is not None or (k in required and self._differentiable(k))
             ):
-                users, x_bars, _, bounds = zip(*sent[k], strict=True)
-                suspects = list(dict.fromkeys(users))
-                place = Place("cotangents", k)
-                if len(x_bars) > 1:
-                    self.sums.append((place, x_bars))
-                elif type(x_bars[0]) is np.ndarray:
-                    x_bars = (exact(x_bars[0], self.fmt),)
-                self.expect(
-                    tally,
-                    place,
-                    k,
-                    " or ".join(suspects),
-                    x_bars[0],
-                    self._gradient_of(node, k),
-                    suspects,
-                    functools.partial(sum_with_numbers, sent=sent[k]),
-                    functools.partial(sum_bounds, sent=sent[k]) if any(bounds) else None,
-                )
+                self._expect_gradient(tally, k, sent[k])
             y_bar = self.seen.cotangents[k]
             if node.op is not None and y_bar is not None and self._shaped(y_bar, k):
                 y_bar = special_points.undefined_outputs(self.missing(k), y_bar)
@@ -341,6 +323,29 @@ class NodeByNode(Judge):
                         with_numbers = alternatives = None  # a sum with one infinity is infinite in any order
                     sent.setdefault(j, []).append(Contribution(name, x_bar, with_numbers, alternatives))
         return self.draft(tally)
+
+    def _expect_gradient(self, tally: Tally, k: int, sent: list[Contribution]) -> None:
+        """Expect the sum of what the users of node k send back as its gradient."""
+        node = self.graph.nodes[k]
+        what = f"input {node.name!r}" if node.op is None else f"node {k} ({node.op.name})"
+        users, x_bars, _, bounds = zip(*sent, strict=True)
+        suspects = list(dict.fromkeys(users))
+        place = Place("cotangents", k)
+        if len(x_bars) > 1:
+            self.sums.append((place, x_bars))
+        elif type(x_bars[0]) is np.ndarray:
+            x_bars = (exact(x_bars[0], self.fmt),)
+        self.expect(
+            tally,
+            place,
+            k,
+            " or ".join(suspects),
+            x_bars[0],
+            f"gradient of {what}",
+            suspects,
+            functools.partial(sum_with_numbers, sent=sent),
+            functools.partial(sum_bounds, sent=sent) if any(bounds) else None,
+        )
 
     def _sent(self, k: int, y_bar: PlainArray) -> list[tuple[int, int, Any]]:
         """The expected contributions of node k to its operands: (position, node of the operand, cotangent)."""
@@ -387,10 +392,6 @@ class NodeByNode(Judge):
         if node.op is None:
             return bool(node.name) and self.seen.values[k].dtype.kind == "f"
         return node.op.signature.differentiable and any(self._differentiable(j) for j in node.of)
-
-    def _gradient_of(self, node: Node, k: int) -> str:
-        what = f"input {node.name!r}" if node.op is None else f"node {k} ({node.op.name})"
-        return f"gradient of {what}"
 
 
 def _equal(a: PlainArray | None, b: PlainArray | None) -> bool:

@@ -13,7 +13,6 @@ from refgrad.testing.judging.verdict import (
     DISAGREE,
     IMPRECISE,
     UNDECIDED,
-    UNSUPPORTED,
     Comparison,
     Element,
     Verdict,
@@ -74,11 +73,6 @@ class Tally:
         v.loose += found.loose
         v.blind += found.blind
         v.skipped += found.skipped
-
-    def unsupported(self, reason: str) -> Verdict:
-        """The verdict where nothing could be compared, for a reason that the framework gave."""
-        self.result.status, self.result.reason = UNSUPPORTED, reason
-        return self.result
 
     def verdict(self) -> Verdict:
         """The verdict on all comparisons added so far."""

@@ -312,10 +312,8 @@ def _stale(scene: Scene, rng: Random) -> Wrong | None:
         ]
         try:
             return s.derived(operands=xs)
-        except (
-            np.linalg.LinAlgError,
-            ArgumentError,
-        ):  # values that the op refuses: no forward pass has saved them
+        except (np.linalg.LinAlgError, ArgumentError):
+            # values that the op refuses: no forward pass has saved them
             return None
 
     return wrong

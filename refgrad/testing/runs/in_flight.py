@@ -213,9 +213,8 @@ def unfinished_cases(results: str | Path) -> list[UnfinishedCase]:
     """The cases without a verdict in the folder of a run."""
     found = []
     for path in sorted(folder(results).glob("*.json")):
-        with contextlib.suppress(
-            OSError, ValueError, KeyError, TypeError
-        ):  # an incomplete file names no case
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            # an incomplete file names no case
             line = path.read_text(encoding="utf-8").partition("\n")[0]
             data = json.loads(line) if line else None
             if data:

@@ -73,44 +73,16 @@ def judge_together(sweep: Sequence[Observed], *, end_to_end: bool | None = None)
             judgement.verdicts = settled[3 * k : 3 * k + 3]
         for judgement in judgements:
             judgement.complete(end_to_end)
-        for (
-            judgement
-        ) in judgements:  # after all judging: where that raises an exception, it is repeated case by case
+        for judgement in judgements:
+            # after all judging: where that raises an exception, it is repeated case by case
             judgement.plant()
         return [judgement.verdicts for judgement in judgements]
-
-
-def examine_together(sweep: Sequence[Observed], deviations: Sequence[Deviation] = ()) -> list[list[Verdict]]:
-    """The verdicts on several observations, in their order, with known disagreements marked.
-
-    An exception in judging one case becomes a verdict ``error`` on that case; the others are judged.
-    """
-    return [
-        marked(observed, found, deviations) if isinstance(found, list) else [failed(found)]
-        for observed, found in zip(sweep, _judged_or_failed(sweep), strict=True)
-    ]
 
 
 def failed(error: BaseException) -> Verdict:
     """The verdict ``error`` on a case whose observation or judgement raised an exception."""
     trace = "".join(traceback.format_exception(error, limit=-3))
     return Verdict(VALUE, ERROR, reason=f"{type(error).__name__}: {error}", message=trace)
-
-
-def _judged_or_failed(sweep: Sequence[Observed]) -> list[list[Verdict] | Exception]:
-    """The verdicts on each observation, or the exception that judging it raised."""
-    if len(sweep) > 1:
-        try:
-            return list(judge_together(sweep))
-        except Exception:  # noqa: BLE001 - one case raised it: each is judged by itself, and the exception is recorded there
-            return [_judged_or_failed([observed])[0] for observed in sweep]
-    found: list[list[Verdict] | Exception] = []
-    for observed in sweep:
-        try:
-            found += judge_together([observed])
-        except Exception as error:  # noqa: BLE001 - any exception becomes the verdict on this case
-            found.append(error)
-    return found
 
 
 def marked(observed: Observed, verdicts: list[Verdict], deviations: Sequence[Deviation]) -> list[Verdict]:

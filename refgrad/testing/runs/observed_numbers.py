@@ -113,9 +113,8 @@ def _answer(seen: Observation, verdict: Verdict, k: int, digits: int) -> tuple[N
     """The wrong elements of the answer of a mode for node k."""
     wrong = [e for e in verdict.wrong if e.node == k]
     shape = np.shape(seen.values[k])
-    if any(
-        len(e.element) != len(shape) for e in wrong
-    ):  # a number that belongs to no element, such as <y_bar, y_dot>
+    if any(len(e.element) != len(shape) for e in wrong):
+        # a number that belongs to no element, such as <y_bar, y_dot>
         return ()
     at = {int(np.ravel_multi_index(e.element, shape)): e for e in wrong}
     got, expected = (np.array([getattr(at[i], name) for i in sorted(at)]) for name in ("got", "expected"))

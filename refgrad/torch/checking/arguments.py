@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from types import BuiltinFunctionType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from refgrad.arguments import kind
+from refgrad.arguments import kind, whole_number
+from refgrad.arrays import Tree
 from refgrad.errors import ArgumentError, DtypeError
 from refgrad.tree import flatten, is_leaf
 
 
-def usage(who: str, func: object, reference: object, dtypes: object, repeats: int) -> None:
+def stated(who: str, reference: Callable[..., Tree] | None) -> Callable[..., Tree]:
+    """The reference. Raises ArgumentError where there is none."""
+    if reference is None:
+        raise ArgumentError(
+            f"{who} needs reference=, the same function written in NumPy: refgrad does not read torch's own formulas. "
+            f"Example: {who}(MyTanh.apply, (x,), reference=np.tanh)"
+        )
+    return reference
+
+
+def usage(who: str, func: object, reference: object, dtypes: object, repeats: object, seed: object) -> None:
     """Raise ArgumentError for arguments of the wrong kind. ``dtype_name`` validates the single dtypes."""
     if isinstance(func, type) and issubclass(func, torch.autograd.Function):
         raise ArgumentError(
@@ -25,14 +37,12 @@ def usage(who: str, func: object, reference: object, dtypes: object, repeats: in
             raise ArgumentError(
                 f"{name} is {kind(given)}; a callable is expected: {who}(func, (x,), reference=...)"
             )
-    if isinstance(dtypes, (str, torch.dtype)) or not dtypes:
+    if not isinstance(dtypes, Collection) or isinstance(dtypes, str) or not dtypes:
         raise ArgumentError(
             f"dtypes is {dtypes!r}; a tuple is expected, such as ('float64', 'float32') or (torch.float64,)"
         )
-    if repeats < 1:
-        raise ArgumentError(
-            f"repeats is {repeats}; at least 1 is expected, for no gradient is compared otherwise"
-        )
+    whole_number(repeats, "repeats", 1)
+    whole_number(seed, "seed", 0)
 
 
 def outputs_of(y: object, who: str) -> tuple[Any, ...]:
@@ -69,6 +79,10 @@ def active_of(arguments: Sequence[Any], who: str) -> list[int]:
 
 
 def title(func: object) -> str:
-    """The name of a callable; for SomeFunction.apply the name of the Function."""
+    """The name of a callable; for SomeFunction.apply the name of the Function, and for torch.tanh just tanh."""
     owner = getattr(func, "__self__", None)
-    return str(owner.__name__ if isinstance(owner, type) else getattr(func, "__qualname__", repr(func)))
+    if isinstance(owner, type):
+        return owner.__name__
+    if isinstance(func, BuiltinFunctionType):
+        return func.__name__
+    return str(getattr(func, "__qualname__", repr(func)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -73,13 +73,13 @@ class Keywords:
     notes: list[str] = field(default_factory=list)
 
 
-def read(keywords: Mapping[str, object], who: str = GRADCHECK) -> Keywords:
-    """The settings that torch's keywords select, for ``gradcheck`` or for ``gradgradcheck``.
+def read(keywords: Mapping[str, object], who: str = GRADCHECK, own: Collection[str] = ()) -> Keywords:
+    """The settings that torch's keywords select, for ``gradcheck`` or for ``gradgradcheck``; ``own`` are refgrad's keywords of that check.
 
     Raises ArgumentError for an unknown keyword, for a value of the wrong kind, for ``masked=True``, and where nothing is left to check.
     """
     for name, value in keywords.items():
-        _check_name(name, who)
+        _check_name(name, who, own)
         _check_value(name, value, who)
     if keywords.get("masked"):
         raise ArgumentError(
@@ -107,12 +107,16 @@ def read(keywords: Mapping[str, object], who: str = GRADCHECK) -> Keywords:
     return settings
 
 
-def _check_name(name: str, who: str) -> None:
+def _check_name(name: str, who: str, own: Collection[str]) -> None:
     names = [known for known, keyword in KEYWORDS.items() if who in keyword.of]
     if name in names:
         return
-    near = difflib.get_close_matches(name, names, n=3)
-    advice = f"did you mean {' or '.join(near)}?" if near else f"torch's keywords here are {', '.join(names)}"
+    near = difflib.get_close_matches(name, [*own, *names], n=3)
+    advice = (
+        f"did you mean {' or '.join(near)}?"
+        if near
+        else f"its own keywords are {', '.join(own)}; torch's keywords here are {', '.join(names)}"
+    )
     raise ArgumentError(f"{who} has no keyword {name}; {advice}")
 
 

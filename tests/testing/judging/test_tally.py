@@ -7,7 +7,7 @@ import numpy as np
 from refgrad.bounds.formats import FORMATS
 from refgrad.testing.judging.compare import compare
 from refgrad.testing.judging.tally import Tally, place
-from refgrad.testing.judging.verdict import AGREE, DISAGREE, UNDECIDED, UNSUPPORTED, Comparison
+from refgrad.testing.judging.verdict import AGREE, DISAGREE, UNDECIDED, Comparison
 from refgrad.tracing.ball import Ball
 
 FMT = FORMATS["float64"]
@@ -81,11 +81,6 @@ def test_nothing_compared_and_blind_bounds_decide_nothing() -> None:
     t = tally()
     t.add(1, "sin", compared([np.nan, np.nan], expected=(np.nan, np.nan)))
     assert (t.verdict().status, t.verdict().reason) == (UNDECIDED, "non-finite")
-
-
-def test_what_the_framework_refuses_is_unsupported() -> None:
-    v = tally().unsupported("no formula")
-    assert (v.status, v.reason, v.failed) == (UNSUPPORTED, "no formula", False)
 
 
 def test_a_place_has_words_where_there_is_a_graph() -> None:

@@ -18,6 +18,7 @@ from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.sequence import CaseSequence
 from refgrad.testing.cases.source import Source
 from refgrad.testing.judging.verdict import AGREE, DISAGREE, ERROR, Verdict
+from refgrad.testing.power.audit import Audit
 from refgrad.testing.runs import item as session
 from refgrad.testing.runs.in_flight import CurrentCase, unfinished_cases
 from refgrad.testing.runs.item import BLOCK, SWEEP, Item
@@ -213,6 +214,29 @@ def test_the_sampled_cases_are_audited(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert 0 < len(due) < 12
     [line] = [line for line in map(json.loads, path.read_text().splitlines()) if line["type"] == "audit"]
     assert line["planted"] == sum(k + 1 for k in due)
+
+
+def test_a_sweep_that_cannot_be_judged_counts_no_planted_error_twice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    planted = Audit()
+    planted.counts["node by node", "sign", "float64"] = [1, 0, 1, 0]
+
+    def judged(sweep: list[Observed]) -> list[list[Verdict]]:
+        for o in sweep:
+            assert o.audit is not None
+            o.audit.add(planted)
+        if len(sweep) > 1:
+            raise ArithmeticError("of the sweep")
+        return [[Verdict("value", AGREE)]]
+
+    monkeypatch.setattr(session, "sampled", lambda _: True)
+    monkeypatch.setattr(session, "judge_together", judged)
+    monkeypatch.setattr(session, "marked", lambda _, found, *__: found)
+    path = tmp_path / "results.jsonl"
+    Item("single", "float64", "cpu", 0, 12, 0).run(single, nothing, ResultsFile(path))
+    [line] = [line for line in map(json.loads, path.read_text().splitlines()) if line["type"] == "audit"]
+    assert line["planted"] == 12
 
 
 def often(source: Source, dtype: str) -> Case:

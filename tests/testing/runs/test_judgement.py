@@ -14,7 +14,6 @@ pytest.importorskip("torch")
 from conformance.families import FAMILIES, can_draw
 from refgrad.bounds.formats import DTYPES, judged_on
 from refgrad.modes import FORWARD_END_TO_END, REVERSE_END_TO_END
-from refgrad.records import ERROR
 from refgrad.records.audit import EXACT_CASES, NODE_BY_NODE
 from refgrad.testing import Case, judge
 from refgrad.testing.cases.source import Seeded
@@ -23,8 +22,7 @@ from refgrad.testing.judging.judge import Judge
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import Comparison, Verdict
 from refgrad.testing.power.audit import EVERY, Audit
-from refgrad.testing.runs import judgement
-from refgrad.testing.runs.judgement import Observed, examine_together, judge_together, sampled, wide
+from refgrad.testing.runs.judgement import Observed, judge_together, sampled, wide
 from refgrad.torch.observe import observe
 
 END_TO_END = {REVERSE_END_TO_END, FORWARD_END_TO_END}
@@ -166,28 +164,6 @@ def test_a_wide_case_is_audited_node_by_node_alone() -> None:
     assert len(verdicts) == 3
     assert {check for check, *_ in audit.counts} <= {NODE_BY_NODE, EXACT_CASES}
     assert any(planted for planted, *_ in audit.counts.values())
-
-
-def test_an_exception_is_the_verdict_on_its_case_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    sweep = observed("graphs", "float64", 6)
-    audit = Audit()
-    sweep = [Observed(case, seen, audit) for case, seen, _ in sweep if not wide(case)]
-    once = Audit()
-    for case, seen, _ in sweep:
-        judge(case, seen, once)
-    draft = judgement.NodeByNode.draft_of_forward
-
-    def fails(judge: Any) -> Any:
-        if judge.case is sweep[2].case:
-            raise ArithmeticError("planted")
-        return draft(judge)
-
-    monkeypatch.setattr(judgement.NodeByNode, "draft_of_forward", fails)
-    found = examine_together(sweep)
-    assert [v.status for v in found[2]] == [ERROR]
-    assert "planted" in found[2][0].reason
-    assert all(len(v) == 5 for k, v in enumerate(found) if k != 2)
-    assert sum(n for n, *_ in audit.counts.values()) < sum(n for n, *_ in once.counts.values())
 
 
 def test_where_nothing_is_differentiated_the_value_alone_has_a_verdict() -> None:

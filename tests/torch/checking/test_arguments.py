@@ -40,13 +40,15 @@ def test_other_inputs(inputs, error, words) -> None:
         ({"func": Cube}, "func is the class Cube"),
         ({"func": 3}, "func is an int"),
         ({"reference": None}, "reference is None"),
+        ({"reference": 3}, "reference is an int"),
         ({"dtypes": torch.float32}, "dtypes is torch.float32; a tuple is expected"),
         ({"dtypes": ()}, "a tuple is expected"),
         ({"repeats": 0}, "repeats is 0"),
+        ({"seed": -1}, "seed is -1"),
     ],
 )
 def test_other_arguments(changed: dict, words: str) -> None:
-    given = {"func": torch.sin, "reference": np.sin, "dtypes": ("float32",), "repeats": 1}
+    given = {"func": torch.sin, "reference": np.sin, "dtypes": ("float32",), "repeats": 1, "seed": 0}
     usage("check", *given.values())
     with pytest.raises(ArgumentError, match=words):
         usage("check", *{**given, **changed}.values())
@@ -64,3 +66,4 @@ def test_outputs_are_one_or_several_without_those_that_are_none() -> None:
 def test_titles() -> None:
     assert title(Cube.apply) == "Cube"
     assert title(title) == "title"
+    assert title(torch.tanh) == "tanh"

@@ -66,6 +66,8 @@ def test_what_means_nothing_is_said_once() -> None:
     [
         ({"atoll": 1}, "gradcheck", "did you mean atol"),
         ({"colour": 1}, "gradcheck", "keywords here are eps"),
+        ({"dtype": "float32"}, "gradcheck", "has no keyword dtype; did you mean dtypes"),
+        ({"colour": 1}, "gradcheck", "its own keywords are reference, dtypes; torch's"),
         ({"check_fwd_over_rev": True}, "gradcheck", "gradcheck has no keyword check_fwd_over_rev"),
         ({"check_forward_ad": True}, "gradgradcheck", "gradgradcheck has no keyword check_forward_ad"),
         ({"masked": True}, "gradcheck", "judges dense tensors"),
@@ -79,7 +81,7 @@ def test_what_means_nothing_is_said_once() -> None:
 )
 def test_what_is_refused(keywords: dict, who: str, words: str) -> None:
     with pytest.raises(ArgumentError, match=words):
-        read(keywords, who)
+        read(keywords, who, ("reference", "dtypes"))
 
 
 def test_dtypes_by_name_or_as_torch_has_them() -> None:
