@@ -37,6 +37,10 @@ FAMILIES: dict[str, Callable[[Source, str], Case]] = {
 # The single ops and the functions, among which a run can choose, each with the family of its cases.
 SINGLE = {**dict.fromkeys(NAMES, "ops"), **{name: family_of(name) for name in sorted(FUNCTIONS)}}
 
+# The families whose cases are single ops and functions, and those that have such cases: they are judged in a framework's further modes.
+OF_ONE_OP = frozenset(SINGLE.values())
+IN_FURTHER_MODES = OF_ONE_OP | {"casts"}
+
 # What the families draw: single ops, those of graphs, the casts, and the functions.
 DRAWN = frozenset(FUNCTIONS).union(
     name
@@ -148,7 +152,9 @@ def _contains(case: Case, ops: Collection[str]) -> bool:
 
 __all__ = [
     "FAMILIES",
+    "IN_FURTHER_MODES",
     "NAMES",
+    "OF_ONE_OP",
     "ON_GRID",
     "SINGLE",
     "can_draw",

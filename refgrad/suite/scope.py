@@ -17,7 +17,7 @@ from types import ModuleType
 from refgrad.backends import Backend
 from refgrad.bounds.formats import DTYPES, judged
 from refgrad.errors import ArgumentError, DtypeError, RefgradError
-from refgrad.modes import MODES
+from refgrad.modes import MODES, Mode
 from refgrad.records.shards import Shard
 from refgrad.suite.processes import default_workers
 from refgrad.suite.selection import Failures
@@ -106,11 +106,23 @@ class Scope:
 
     @property
     def modes(self) -> list[str]:
-        """The modes in which these families are judged, in the order of a report."""
-        offered = self.backend.modes
-        generated = [m.name for m in MODES if m.name in offered or (m.repeats in offered and not m.further)]
+        """The modes in which these families are judged, in the order of a report.
+
+        A single op is judged in the further modes of the backend, where it has some; a program from end to end.
+        """
+        offered, generated, families = self.backend.modes, set(self.families) - {TEXTBOOK}, _generated()
+        further = generated & families.IN_FURTHER_MODES and any(
+            m.further and m.name in offered for m in MODES
+        )
+        whole = generated - families.OF_ONE_OP or not further
+
+        def asked(mode: Mode) -> bool:
+            if mode.further:
+                return bool(further) and mode.name in offered
+            return (bool(whole) or not mode.repeats) and (mode.name in offered or mode.repeats in offered)
+
         return [
-            *(generated if set(self.families) - {TEXTBOOK} else ()),
+            *(m.name for m in MODES if generated and asked(m)),
             *(_textbook().MODES if TEXTBOOK in self.families else ()),
         ]
 

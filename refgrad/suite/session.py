@@ -36,7 +36,13 @@ GENERATED, WRITTEN, ASKED, SINGLE_CASES = (
     ("test_cases.py",),
 )
 # Without unraisableexception, which walks through all objects five times at the end of each process.
-_PLUGINS = ("refgrad.pytest_plugin", "no:terminal", "no:cacheprovider", "no:faulthandler", "no:unraisableexception")
+_PLUGINS = (
+    "refgrad.pytest_plugin",
+    "no:terminal",
+    "no:cacheprovider",
+    "no:faulthandler",
+    "no:unraisableexception",
+)
 _LONGEST = 1200.0  # seconds that one session of a run with a budget is planned for: pytest collects all its items before the first runs
 _SPARE = 1.5  # a session is planned with so many times the rounds that are expected to fit
 

@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from refgrad import backends
+from refgrad.cli import _parser
+from refgrad.modes import FURTHER
+from refgrad.report.analysis.blame import END_TO_END
 from refgrad.report.storage.details import each_result
 from refgrad.report.storage.load import load
+from refgrad.suite.scope import scope
 from tests.whole_runs import conformance
 
 pytest.importorskip("torch")
@@ -43,6 +48,31 @@ def test_the_profile_may_be_named_by_the_environment(
     head = load(tmp_path / "results.jsonl").header
     assert head.profile == profile
     assert (head.seed == "0") == (profile != "nightly")
+
+
+@pytest.mark.parametrize(
+    ("families", "whole", "further"),
+    [
+        (["ops"], False, True),
+        (["mlp"], True, False),
+        (["casts"], True, True),
+        (["functions", "graphs"], True, True),
+    ],
+)
+def test_modes_are_those_in_which_cases_of_the_families_are_judged(
+    families: list[str], whole: bool, further: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Single ops in the further modes, where the backend has some; programs from end to end."""
+    more = [x for name in families for x in ("--family", name)]
+    args = _parser().parse_args(["conformance", *more])
+    backend = backends.load("torch")
+    found = set(scope(args, backend).modes)
+    assert ({*END_TO_END} <= found) == whole == bool({*END_TO_END} & found)
+    assert ({*FURTHER} <= found) == further == bool({*FURTHER} & found)
+    monkeypatch.setattr(
+        backend, "modes", {m: called for m, called in backend.modes.items() if m not in FURTHER}
+    )
+    assert {*END_TO_END} <= set(scope(args, backend).modes)
 
 
 @pytest.mark.long
