@@ -79,6 +79,17 @@ def test_new_workers_run_the_other_items(lost_workers: WholeRun) -> None:
     assert not (lost_workers.out / "results.jsonl.running").exists()
 
 
+def test_a_message_that_no_encoding_has_costs_its_case_alone(tmp_path: Path) -> None:
+    """A worker sends the message of its failing test to the process of the run."""
+    done = run(tmp_path, ("raise RuntimeError('no file ' + chr(0xDCFF))",), "--workers", "1")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "INTERNALERROR" not in done.stderr
+    found = load(tmp_path / "out" / "results.jsonl.gz")
+    assert not found.partial
+    assert found.crashes == ()
+    assert {r.id for r in found.results if r.status == "error"} == {victim(tmp_path)[1]}
+
+
 def test_workers_that_cannot_start_end_the_run_and_say_why(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text(
         "import os\nif os.environ.get('PYTEST_XDIST_WORKER'): raise ImportError('no libcuda')\n"
