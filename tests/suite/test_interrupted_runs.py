@@ -210,3 +210,11 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_judged(tmp_path: Path) -> N
         "results.jsonl",
         "results.jsonl.gz",
     ]
+
+
+@pytest.mark.parametrize("what", ["os.remove({0!r})", "os.truncate({0!r}, 100)"])
+def test_results_that_somebody_removes_during_the_run_prove_nothing(tmp_path: Path, what: str) -> None:
+    fault = what.format(str(tmp_path / "out" / "results.jsonl"))
+    done = run(tmp_path, (fault,), "--examples", "50", "--workers", "0")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "it was removed or changed during the run" in done.stderr
