@@ -195,6 +195,39 @@ def test_a_disagreement_is_not_lost_with_the_test_that_dies_after_it(
     assert wrong.again == "pytest test_kernels.py::test_that_ends_after_a_wrong_one"
 
 
+SKIPS = """
+
+def test_that_skips_after_a_wrong_one():
+    try:
+        check_vjp(np.exp, lambda y_bar, x: y_bar * (1 + x), (X,))
+    except GradientMismatch:
+        pytest.skip("not today")
+
+
+def test_that_expects_to_fail_after_a_wrong_one():
+    try:
+        check_vjp(np.exp, lambda y_bar, x: y_bar * (1 + x), (X,))
+    except GradientMismatch:
+        pytest.xfail("known")
+
+
+@pytest.mark.xfail
+def test_that_is_marked():
+    check_vjp(np.exp, lambda y_bar, x: y_bar * (1 + x), (X,))
+"""
+
+
+def test_a_skipped_test_expects_nothing(tmp_path: Path) -> None:
+    done = run(tmp_path, TESTS + SKIPS, "--refgrad-report", "gradients")
+    assert "6 passed, 1 skipped, 2 xfailed" in done.stdout
+    assert done.returncode == 1
+    assert load(tmp_path / "gradients" / "results.jsonl").tally.statuses == {
+        "agree": 8,
+        "known": 3,
+        "disagree": 1,
+    }
+
+
 THREADS = """
 import threading
 
