@@ -265,9 +265,12 @@ class Recorder:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Record the end of an item; where anything but a verdict made it fail, record a crash, too."""
         report = yield
+        from refgrad.console import printable
         from refgrad.errors import GradientMismatch, ResultsWriteError
         from refgrad.records import Crash, FinishedItem
 
+        if report.failed:  # pytest-xdist cannot send a lone surrogate, which a kernel's message may have
+            report.longrepr = printable(report.longrepr)
         error = call.excinfo.value if call.excinfo else None
         if isinstance(error, ResultsWriteError):  # a run without a results file has no purpose
             item.session.shouldstop = str(error)

@@ -195,6 +195,89 @@ def test_a_disagreement_is_not_lost_with_the_test_that_dies_after_it(
     assert wrong.again == "pytest test_kernels.py::test_that_ends_after_a_wrong_one"
 
 
+SKIPS = """
+
+def test_that_skips_after_a_wrong_one():
+    try:
+        check_vjp(np.exp, lambda y_bar, x: y_bar * (1 + x), (X,))
+    except GradientMismatch:
+        pytest.skip("not today")
+
+
+def test_that_expects_to_fail_after_a_wrong_one():
+    try:
+        check_vjp(np.exp, lambda y_bar, x: y_bar * (1 + x), (X,))
+    except GradientMismatch:
+        pytest.xfail("known")
+
+
+@pytest.mark.xfail
+def test_that_is_marked():
+    check_vjp(np.exp, lambda y_bar, x: y_bar * (1 + x), (X,))
+"""
+
+
+def test_a_skipped_test_expects_nothing(tmp_path: Path) -> None:
+    done = run(tmp_path, TESTS + SKIPS, "--refgrad-report", "gradients")
+    assert "6 passed, 1 skipped, 2 xfailed" in done.stdout
+    assert done.returncode == 1
+    assert load(tmp_path / "gradients" / "results.jsonl").tally.statuses == {
+        "agree": 8,
+        "known": 3,
+        "disagree": 1,
+    }
+
+
+THREADS = """
+import threading
+
+
+def start(target):
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
+
+
+def wrong():
+    check_vjp(np.exp, lambda y_bar, x: y_bar * (1 + x), (X,))
+
+
+def test_that_a_thread_ends_with_a_wrong_one():
+    start(wrong)
+
+
+def test_that_a_thread_catches_a_wrong_one():
+    def catch():
+        with pytest.raises(GradientMismatch):
+            wrong()
+
+    start(catch)
+
+
+@pytest.fixture
+def background():
+    yield
+    start(wrong)
+
+
+def test_that_its_fixture_ends_so(background):
+    pass
+"""
+
+
+def test_a_disagreement_that_ends_a_thread_is_not_expected(tmp_path: Path) -> None:
+    """pytest passes the tests, with a warning."""
+    done = run(tmp_path, TESTS + THREADS, "--refgrad-report", "gradients")
+    assert "9 passed" in done.stdout
+    assert done.returncode == 1
+    assert "exit 1: 2 cases disagree" in done.stdout
+    assert load(tmp_path / "gradients" / "results.jsonl").tally.statuses == {
+        "agree": 8,
+        "known": 2,
+        "disagree": 2,
+    }
+
+
 def test_words_in_a_message_are_no_crash(tmp_path: Path) -> None:
     text = TESTS + "\n\ndef test_words():\n    raise ValueError(\"worker 'gw0' crashed while running 'x'\")\n"
     done = run(tmp_path, text, "--refgrad-report", "gradients", "-n", "2")

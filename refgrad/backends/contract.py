@@ -6,6 +6,7 @@ framework.
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -140,10 +141,16 @@ class Backend(ABC):
     def judged(self, case: Case, support: ExpectedRefusals | None = None) -> Observation:
         """The observation of a case, with the rounding profile and the list of expected refusals.
 
-        What a kernel sets by ``np.seterr`` is not left behind.
+        What a kernel sets by ``np.seterr`` is not left behind, nor a copy of this process that a kernel made and let come back: it would
+        judge and write all that follows once more.
         """
-        with np.errstate():
-            seen = self.observe(case)
+        here = os.getpid()
+        try:
+            with np.errstate():
+                seen = self.observe(case)
+        finally:
+            if os.getpid() != here:
+                os._exit(1)
         return replace(seen, profile=self.profile(case.device), support=support)
 
     def calls(self) -> dict[str, str]:

@@ -37,8 +37,13 @@ def accept(
     groups = _groups(in_full(run, _chosen(run, ops, ids)))
     if not groups:
         what = " of these ops or ids" if ops or ids else ""
+        tests = sum(r.failed and r.outline is None for r in run.results)
+        apart = (
+            f"; {tests} failed without a case, as checks in tests do: such a test says itself what it expects"
+        )
         raise ArgumentError(
-            f"{', '.join(paths)}: there is no failure{what} to accept, of {run.tally.results} results; nothing was written"
+            f"{', '.join(paths)}: there is no failure{what} to accept, of {run.tally.results} results{apart if tests else ''}; "
+            "nothing was written"
         )
     if not reason.strip():
         raise ArgumentError(

@@ -151,11 +151,11 @@ def find(path: str, name: str = "") -> Case:
             return Case.from_dict(kept[found[0]].case)
         except CaseFileError as error:
             raise CaseFileError(f"{path}: case {found[0]}: {error}") from error
-    if not recorded:
-        raise ArgumentError(f"{path}: holds no case: only those are kept of which a result does not agree")
     command = next((r.again for r in each_result(run) if name and r.id.startswith(name) and r.again), "")
     if command:
         raise ArgumentError(f"{path}: of {name!r} no case is kept; this judges it again: {command}")
+    if not recorded:
+        raise ArgumentError(f"{path}: holds no case: only those are kept of which a result does not agree")
     among = found or sorted(recorded)
     listed = ", ".join(among[:_LISTED]) + (" ..." if len(among) > _LISTED else "")
     of = f" whose id begins with {name!r}" if name else ""

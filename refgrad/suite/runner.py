@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from refgrad import __version__, backends, console
 from refgrad.backends import Backend
-from refgrad.errors import ArgumentError, ResultsWriteError
+from refgrad.errors import ArgumentError, CaseFileError, ResultsWriteError
 from refgrad.records import Crash, End, Header, Plan, Record, Rounding
 from refgrad.suite.address import address
 from refgrad.suite.announced_exit import announced_exit
@@ -69,7 +69,7 @@ def _run_one(path: Path, plan: _Planned, outputs: Outputs) -> tuple[Run, int] | 
     with locked(path.parent), announced_exit(path):
         try:
             complete = plan.earlier is not None and plan.earlier.complete
-            found = (None if complete else _judge(path, plan)) or report.load(path)
+            found = (None if complete else _judge(path, plan)) or _written(path)
             seconds = time.monotonic() - began
             code = report.publish(found, outputs)
         except KeyboardInterrupt:
@@ -288,8 +288,18 @@ def _conclude(
     in_flight.clear_cases(results.path)  # they are recorded; the journals stay until the end is
     if status == pytest.ExitCode.INTERRUPTED:
         return None
-    found = report.load(results.path)
+    found = _written(results.path)
     end = End(report.exit_code(found, complete=True), now(), seconds)
     results.write(end)
     in_flight.clear(results.path)
     return report.ended(found, end)
+
+
+def _written(path: Path) -> Run:
+    """The run in its own results file. Raises ResultsWriteError where somebody removed or changed the file during the run."""
+    from refgrad import report
+
+    try:
+        return report.load(path)
+    except CaseFileError as error:
+        raise ResultsWriteError(f"{error}; it was removed or changed during the run") from error

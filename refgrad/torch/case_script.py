@@ -370,10 +370,11 @@ def _identifiers(case: Case) -> dict[str, str]:
 def _laid_out(leaf: Tensor, layout: str, active: bool) -> str:
     """The expression of an input in its memory layout."""
     text = constant(leaf, leaf.dtype)
-    if layout == "transposed" and leaf.ndim >= 2:
-        text += ".transpose(0, -1).contiguous().transpose(0, -1)"
+    if layout == "transposed" and leaf.ndim >= 1:
+        before = (*(0, 0) * (leaf.ndim - 1), 1, 0)  # one row in front
+        text = f"torch.nn.functional.pad({text}.transpose(0, -1), {before})[1:].transpose(0, -1)"
     if layout == "strided" and leaf.ndim >= 1:
-        text = f"{text}.repeat_interleave(2, dim=-1)[..., ::2]"
+        text = f"torch.nn.functional.pad({text}.unsqueeze(-1), (1, 0)).flatten(-2)[..., 1::2]"
     return text + (".requires_grad_()" if active else "")
 
 

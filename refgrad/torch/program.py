@@ -84,14 +84,14 @@ def tensor(x: Operand, where: torch.device, dtype: torch.dtype) -> Tensor:
 
 
 def laid_out(t: Tensor, layout: str) -> Tensor:
-    """The same elements with another arrangement in memory."""
-    if layout == "transposed" and t.ndim >= 2:
-        return t.transpose(0, -1).contiguous().transpose(0, -1)
+    """The same elements with another arrangement in memory, behind further numbers: a kernel has to keep to strides and offset."""
+    if layout == "transposed" and t.ndim >= 1:
+        turned = t.transpose(0, -1)
+        behind = turned.new_zeros(1 + turned.shape[0], *turned.shape[1:])[1:]
+        return behind.copy_(turned).transpose(0, -1)
     if layout == "strided" and t.ndim >= 1:
-        wide = torch.zeros((*t.shape[:-1], 2 * t.shape[-1]), dtype=t.dtype, device=t.device)
-        view = wide[..., ::2]
-        view.copy_(t)
-        return view
+        wide = t.new_zeros(*t.shape[:-1], 2 * t.shape[-1])
+        return wide[..., 1::2].copy_(t)
     return t
 
 

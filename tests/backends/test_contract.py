@@ -128,6 +128,29 @@ def test_the_promise_of_a_backend_is_the_bound(toy: Backend) -> None:
     assert {v.mode: v.status for v in judge(case, torch)}["value"] == "disagree"
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:This process")  # it has threads
+@pytest.mark.parametrize("end", [lambda seen: seen, lambda seen: 1 / 0])
+def test_a_copy_of_the_process_that_a_kernel_makes_does_not_come_back(
+    toy: Backend, monkeypatch: pytest.MonkeyPatch, end: Any
+) -> None:
+    right, children = toy.observe, []
+
+    def forking(case: Case) -> Any:
+        seen = right(case)
+        children.append(os.fork())
+        return seen if children[-1] else end(seen)
+
+    monkeypatch.setattr(toy, "observe", forking)
+    here = os.getpid()
+    try:
+        toy.judged(a_case())
+    finally:
+        if os.getpid() != here:  # without the guard the copy would go on with all tests
+            os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 1
+
+
 def test_a_fused_backend_is_judged_from_end_to_end(toy: Backend) -> None:
     case = a_case()
     seen = toy.judged(case)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from refgrad import report
 from refgrad.backends import Build
 from refgrad.cli import main
 from refgrad.graph import Graph
-from refgrad.records import End, Header
+from refgrad.records import End, Header, Result
 from refgrad.testing.cases.case import Case
 from refgrad.testing.deviations.file import all_of, load
 from refgrad.testing.judging.observation import Observation
@@ -115,6 +116,16 @@ def test_entries_are_added_to_what_is_there(tmp_path: Path) -> None:
     assert main(["accept", path, "--reason", "why", "--to", str(to), "--op", "exp"]) == 0
     assert to.read_text().startswith(before)
     assert [d.id for d in load(to)] == ["exp", "tanh", "exp-2"]
+
+
+def test_a_check_in_a_test_has_no_case_to_accept(tmp_path: Path, capsys) -> None:
+    path, to = results(tmp_path / "r.jsonl"), tmp_path / "known.toml"
+    lines = Path(path).read_text().splitlines(keepends=True)
+    check = Result("z1", "t.py", "float64", "cpu", "reverse", "disagree", again="pytest t.py::test")
+    Path(path).write_text("".join([lines[0], json.dumps(check.to_dict()) + "\n", *lines[1:]]))
+    assert main(["accept", path, "--reason", "why", "--to", str(to)]) == 2
+    assert "1 failed without a case, as checks in tests do" in capsys.readouterr().err
+    assert not to.exists()
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,17 @@ def test_new_workers_run_the_other_items(lost_workers: WholeRun) -> None:
     assert not (lost_workers.out / "results.jsonl.running").exists()
 
 
+def test_a_message_that_no_encoding_has_costs_its_case_alone(tmp_path: Path) -> None:
+    """A worker sends the message of its failing test to the process of the run."""
+    done = run(tmp_path, ("raise RuntimeError('no file ' + chr(0xDCFF))",), "--workers", "1")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "INTERNALERROR" not in done.stderr
+    found = load(tmp_path / "out" / "results.jsonl.gz")
+    assert not found.partial
+    assert found.crashes == ()
+    assert {r.id for r in found.results if r.status == "error"} == {victim(tmp_path)[1]}
+
+
 def test_workers_that_cannot_start_end_the_run_and_say_why(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text(
         "import os\nif os.environ.get('PYTEST_XDIST_WORKER'): raise ImportError('no libcuda')\n"
@@ -199,3 +210,11 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_judged(tmp_path: Path) -> N
         "results.jsonl",
         "results.jsonl.gz",
     ]
+
+
+@pytest.mark.parametrize("what", ["os.remove({0!r})", "os.truncate({0!r}, 100)"])
+def test_results_that_somebody_removes_during_the_run_prove_nothing(tmp_path: Path, what: str) -> None:
+    fault = what.format(str(tmp_path / "out" / "results.jsonl"))
+    done = run(tmp_path, (fault,), "--examples", "50", "--workers", "0")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "it was removed or changed during the run" in done.stderr

@@ -65,8 +65,9 @@ def test_a_case_that_was_being_judged_is_found(tmp_path: Path) -> None:
     assert find(str(path), ONE.id).content == ONE.content
 
 
-def test_of_a_check_that_has_no_case_the_command_is_named(tmp_path: Path) -> None:
-    path = results(tmp_path, ONE, TWO)
+@pytest.mark.parametrize("beside", [(ONE, TWO), ()])
+def test_of_a_check_that_has_no_case_the_command_is_named(tmp_path: Path, beside: tuple[Case, ...]) -> None:
+    path = results(tmp_path, *beside)
     ResultsFile(path).write(
         Result("z1", "t.py", "float64", "cpu", "reverse", "disagree", again="pytest t.py::test")
     )

@@ -49,6 +49,13 @@ def test_plugins_of_the_environment_stay_out_of_a_run(monkeypatch: pytest.Monkey
     assert (os.environ["PYTEST_ADDOPTS"], os.environ["PYTEST_PLUGINS"]) == ("--collect-only", "nowhere")
 
 
+def test_a_kernel_that_clears_the_environment_leaves_it_to_the_report() -> None:
+    before = dict(os.environ)
+    with _no_other_plugins():
+        os.environ.clear()
+    assert dict(os.environ) == before
+
+
 @pytest.mark.parametrize(("asked", "started"), [("1", "1"), ("7", "7"), ("300", "8")])
 def test_no_more_processes_start_than_there_are_blocks(tmp_path: Path, asked: str, started: str) -> None:
     """300 processes for one block of cases took minutes to start."""

@@ -54,11 +54,17 @@ def test_where_it_stands_is_known_when_a_node_raises() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layout", "strides"), [("contiguous", (3, 1)), ("transposed", (1, 2)), ("strided", (6, 2))]
+    ("layout", "strides", "offset"),
+    [("contiguous", (3, 1), 0), ("transposed", (1, 2), 2), ("strided", (6, 2), 1)],
 )
-def test_a_layout_changes_the_memory_and_no_element(layout: str, strides: tuple[int, ...]) -> None:
+def test_a_layout_changes_the_memory_and_no_element(
+    layout: str, strides: tuple[int, ...], offset: int
+) -> None:
     t = laid_out(tensor(X, CPU, torch.float64), layout)
-    assert t.stride() == strides
+    assert (t.stride(), t.storage_offset()) == (strides, offset)
+    row = laid_out(tensor(X[0], CPU, torch.float64), layout)
+    assert bool(row.storage_offset()) == bool(offset)
+    assert np.array_equal(as_array(row), X[0])
     assert np.array_equal(as_array(t), X)
     assert program(np.sin, layouts={"x": layout}).leaves["x"].stride() == strides
     number = torch.tensor(1.0)

@@ -25,13 +25,16 @@ def counted_failures(
 ) -> list[Result]:
     """The results that fail the run under these values of the option.
 
-    With ``new``, a result counts where its case and mode did not fail in the baseline. Shrunk cases do not count then: the cases that
-    they were made from are judged as well.
+    With ``new``, a result counts where its case and mode did not fail in the baseline, or failed otherwise: with another status, or at
+    another op. Shrunk cases do not count then: the cases that they were made from are judged as well.
     """
     failed = [r for r in results if r.failed or (IMPRECISE in fail_on and r.status == IMPRECISE)]
     if NEW not in fail_on or baseline is None:
         return failed
-    before = {
-        (r.id, r.mode, r.status == IMPRECISE) for r in baseline.results if r.failed or r.status == IMPRECISE
-    }
-    return [r for r in failed if not r.shrunk and (r.id, r.mode, r.status == IMPRECISE) not in before]
+    before = {_failure(r) for r in baseline.results}
+    return [r for r in failed if not r.shrunk and _failure(r) not in before]
+
+
+def _failure(r: Result) -> tuple[str, str, str, str]:
+    """What a failure is: the case, the mode, the status and the op. Lost digits are of no one op."""
+    return r.id, r.mode, r.status, "" if r.status == IMPRECISE else r.op

@@ -181,7 +181,7 @@ def _requested(head: Header) -> tuple[str, ...]:
     """What runs that were divided together have in common, in words. Builds of one release of a backend count as equal."""
     examples = f"{head.examples} examples" if head.examples else ""
     release = head.release.partition("+")[0]
-    lists = (" ".join(head.devices), " ".join(head.families), " ".join(head.dtypes))
+    lists = (" ".join(head.devices), " ".join(head.families), " ".join(head.ops), " ".join(head.dtypes))
     without = f"without {' '.join(head.left_out)}" if head.left_out else ""
     return (*lists, examples, without, f"{head.backend} {release}" if release else "")
 
@@ -205,6 +205,7 @@ def _header(headers: Sequence[Header]) -> Header:
         dtypes=_union(h.dtypes for h in headers),
         devices=_union(h.devices for h in headers),
         modes=_union(h.modes for h in headers),
+        ops=_union(h.ops for h in headers) if all(h.ops for h in headers) else (),
         environment=_union_of_tables([h.environment for h in headers]),
         present=_union_of_tables([h.present for h in headers]),
         deviations=tuple(dict.fromkeys(d for h in headers for d in h.deviations)),

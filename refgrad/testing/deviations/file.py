@@ -6,6 +6,7 @@ ways in which it runs: ``backends/jax.toml`` holds the entries of the backends `
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import tomllib
@@ -13,8 +14,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+import refgrad.node  # noqa: F401  registers every op and declares every function
+from refgrad.bounds.formats import FORMATS
 from refgrad.errors import ArgumentError, DeviationsFileError
-from refgrad.modes import current, current_in_text
+from refgrad.modes import NAMES, current, current_in_text
+from refgrad.op import FUNCTIONS, REGISTRY
 from refgrad.testing.deviations.deviation import Deviation
 from refgrad.testing.deviations.narrowing import KINDS, Narrowing, Numbers
 from refgrad.testing.deviations.operand_conditions import PLACES
@@ -48,7 +52,14 @@ OPTIONAL = {
     "backend": str,
     "backends": list,
 }
-VOCABULARY = {"got": KINDS, "expected": KINDS, "where": tuple(PLACES), "formula": tuple(FORMULAS)}
+VOCABULARY = {
+    "modes": NAMES,
+    "dtypes": tuple(FORMATS),
+    "got": KINDS,
+    "expected": KINDS,
+    "where": tuple(PLACES),
+    "formula": tuple(FORMULAS),
+}
 
 
 def load(path: str | Path, *, local: bool = False, backend: str = DEFAULT) -> list[Deviation]:
@@ -119,11 +130,18 @@ def _entry(path: Path, k: int, entry: Any, local: bool, backend: str) -> Deviati
     for name, of in (REQUIRED | OPTIONAL).items():
         if name in entry and (not isinstance(entry[name], of) or not entry[name]):
             raise DeviationsFileError(f"{where}: {name} is a non-empty {of.__name__}, got {entry[name]!r}")
+        if of is list and name != "operand" and not all(isinstance(x, str) for x in entry.get(name, ())):
+            raise DeviationsFileError(f"{where}: {name} is a list of str, got {entry[name]!r}")
     for name, words in VOCABULARY.items():
         given = entry.get(name, [])
-        unknown = sorted({*([given] if isinstance(given, str) else map(str, given))} - {*words})
+        unknown = sorted({*map(current, [given] if isinstance(given, str) else given)} - {*words})
         if unknown:
             raise DeviationsFileError(f"{where}: {name} is of {list(words)}, got {unknown}")
+    for op in entry["ops"]:
+        if op not in REGISTRY and op not in FUNCTIONS:
+            like = " or ".join(difflib.get_close_matches(op, [*REGISTRY, *FUNCTIONS], 3))
+            meant = f"did you mean {like}? " if like else ""
+            raise DeviationsFileError(f"{where}: no op is named {op!r}; {meant}`refgrad ops` lists them")
     limits = entry.get("operand", [0.0, math.inf])
     if len(limits) != 2 or not all(isinstance(x, (int, float)) for x in limits) or not limits[0] <= limits[1]:
         raise DeviationsFileError(f"{where}: operand is [least, greatest] magnitude, got {limits}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
+import numpy as np
+
 from refgrad.backends import Backend
 from refgrad.errors import CaseTimeout
 from refgrad.testing.cases.case import Case
@@ -18,14 +20,14 @@ def script_of(
     """A function that writes the script of a failure on a backend; empty where the verdict is no failure that a script can show.
 
     A backend may run the framework for it, within the time that ``limited`` gives (CurrentCase.limited). Whatever happens then, the failure
-    keeps a script: the one that runs refgrad.
+    keeps a script: the one that runs refgrad. What a kernel sets by ``np.seterr`` is not left behind.
     """
 
     def script(case: Case, verdict: Verdict) -> str:
         about = f"{verdict.mode}, {case.dtype} on {case.device}"
         address = backend.address or backend.name
         try:
-            with limited():
+            with limited(), np.errstate():
                 text = backend.script(case, verdict)
         except CaseTimeout:
             why = "the framework did not answer in time when it was asked again"

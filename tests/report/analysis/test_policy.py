@@ -36,6 +36,17 @@ def test_a_failure_of_the_baseline_is_not_new(make: Any, save: Any, capsys: Any)
     assert codes(save, [old, make.wrong(OLD, mode="forward")], [old], make, "--fail-on", "new") == 1
 
 
+def test_a_failure_that_became_another_one_is_new(make: Any, save: Any, capsys: Any) -> None:
+    """It fails at another op, or is an error now: the baseline does not have this failure."""
+    old = make.wrong(OLD, "tanh")
+    raised = make.result(OLD, status="error", reason="RuntimeError: no kernel", ops={}, worst=None)
+    assert codes(save, [make.wrong(OLD, "exp")], [old], make, "--fail-on", "new") == 1
+    assert "1 case disagrees with the derivative, first wrong at exp" in capsys.readouterr().out
+    assert codes(save, [raised], [old], make, "--fail-on", "new") == 1
+    assert codes(save, [old], [raised], make, "--fail-on", "new") == 1
+    assert codes(save, [raised], [raised], make, "--fail-on", "new") == 0
+
+
 def test_what_shrinking_made_is_neither_new_nor_fixed(make: Any, save: Any, capsys: Any) -> None:
     old, shrunk = make.wrong(OLD), make.wrong(FRESH, shrunk=True)
     assert codes(save, [old, shrunk], [old], make, "--fail-on", "new") == 0

@@ -107,6 +107,7 @@ def test_a_shard_that_is_not_there_is_named_and_nothing_is_proved(make, shard):
     [
         {"examples": 500},
         {"families": ["mlp"]},
+        {"ops": ["tanh"]},
         {"dtypes": ["float16"]},
         {"environment": {"torch": "2.6.0+cpu"}},
     ],
@@ -209,6 +210,18 @@ def test_parts_judged_the_same_functions(make, shard):
         merge([one, two])
     same = shard(2, 2, make.result("b" * 16), address="torch?load=mine&replace=exp=mylib:exp")
     assert merge([one, same]).cases == 2
+
+
+def test_ops_that_any_part_selected_have_to_be_compared(make, shard):
+    """Runs of two devices, each with an op of its own; nothing of one of the two was compared."""
+    judged = {"examples": "4", "modes": ["value", "reverse"]}
+    one = shard("cpu", 0, make.result("1" * 16, ops={"tanh": [1, 24, 0.1]}), ops=["tanh"], **judged)
+    other = shard("cuda", 0, ops=["exp"], devices=["cuda"], end=END | {"exit": 3}, **judged)
+    run = merge([one, other])
+    assert run.header.ops == ("tanh", "exp")
+    assert verdict(run).sentence.startswith("Nothing was proved of exp")
+    everything = shard("cuda", 0, devices=["cuda"], **judged)
+    assert merge([one, everything]).header.ops == ()
 
 
 def test_a_missing_part_is_no_interruption(make, shard):

@@ -45,6 +45,12 @@ def test_what_agrees_has_none() -> None:
     assert script_of(backend)(CASE, Verdict("value", AGREE)) == ""
 
 
+def test_what_a_kernel_sets_while_it_is_asked_again_is_not_left_behind() -> None:
+    before = np.geterr()
+    written(lambda: np.seterr(all="raise"))
+    assert np.geterr() == before
+
+
 @pytest.mark.parametrize("error", [RuntimeError, SystemExit, MemoryError])
 def test_a_framework_that_raises_leaves_the_case(error: type[BaseException]) -> None:
     def write() -> str:
