@@ -21,7 +21,7 @@ from refgrad.testing.checks.seeds import WHOLE
 from refgrad.testing.judging.verdict import ERROR, UNSUPPORTED, Comparison, Verdict
 from refgrad.torch.checking import kinks, plan, triangles, two_calls
 from refgrad.torch.checking.complex_tensors import lazy_variants
-from refgrad.torch.checking.evaluation import Answer, Raised, same_bits
+from refgrad.torch.checking.evaluation import Answer, Raised, same_bits, wrote_into
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN
 from refgrad.torch.checking.mixed_dtypes import finer_dtypes, in_dtype, notes_of
 from refgrad.torch.checking.plan import Request
@@ -221,7 +221,7 @@ class Check:
             k = self.active[tied.inputs[0]]
             self.reverse.add(f"gradient of input {k}", tied.found, question, tuple(seeds), k)
         for name in answer.written:
-            note = Comparison(note=f"func wrote into {name}")
+            note = Comparison(note=wrote_into(name))
             self.reverse.add(f"gradient of input {self.active[0]}", note, question)
         return True
 
@@ -336,9 +336,7 @@ class Check:
             more = partial(circumstances, point, FORWARD, request, seeds, expected, k, due)
             self.forward.add(what, compared, request.question, tuple(seeds), k, _array(got), y_dot, more)
         for name in answer.written:
-            self.forward.add(
-                "tangent of output 0", Comparison(note=f"func wrote into {name}"), request.question
-            )
+            self.forward.add("tangent of output 0", Comparison(note=wrote_into(name)), request.question)
         return True
 
     # --- both ---

@@ -219,8 +219,7 @@ class Evaluator:
                 continue
             placed = arranged(x, layout)
             found.append(placed.tensor.requires_grad_() if k in active else placed.tensor)
-            if x.is_floating_point():
-                watch.add(placed, f"input {k}")
+            watch.add(placed, f"input {k}")
         return found
 
     def _seeds(
@@ -283,6 +282,12 @@ class _MemoryWatch:
     def written(self) -> list[str]:
         """The names of the tensors whose memory has changed."""
         return [name for now, before, name in self.places if fingerprint(now) != before]
+
+
+def wrote_into(name: str) -> str:
+    """What is to be said of a tensor that func has written into."""
+    meant = f". Where that is meant, as for running statistics, judge a function that clones {name} first"
+    return f"func wrote into {name}{meant if name.startswith('input') else ''}"
 
 
 def fingerprint(t: Tensor) -> bytes:

@@ -243,3 +243,30 @@ def test_a_compiled_function_is_judged() -> None:
     )
     assert [v.status for _, v in report.verdicts] == ["agree"] * 3
     torch.compiler.reset()
+
+
+class Clamping(torch.autograd.Function):
+    """Takes rows, and clamps the indices where they lie."""
+
+    @staticmethod
+    def forward(ctx, x, index):
+        ctx.save_for_backward(index.clamp_(max=2))
+        ctx.shape = x.shape
+        return x[index]
+
+    @staticmethod
+    def backward(ctx, y_bar):
+        (index,) = ctx.saved_tensors
+        return torch.zeros(ctx.shape, dtype=y_bar.dtype).index_add(0, index, y_bar), None
+
+
+def test_a_write_into_integers_is_named_with_what_to_do_where_it_is_meant() -> None:
+    report = gradcheck(
+        Clamping.apply,
+        (torch.randn(4, 3, requires_grad=True), torch.tensor([0, 2, 3, 1])),
+        reference=lambda x, index: x[np.minimum(index, 2)],
+        dtypes=("float64",),
+        raise_exception=False,
+    )
+    assert report.status == "disagree"
+    assert "func wrote into input 1. Where that is meant, as for running statistics" in report.summary()
