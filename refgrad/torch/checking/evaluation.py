@@ -155,24 +155,15 @@ class Evaluator:
         before = [fingerprint(y) for y in answer.outputs]
         other_outputs = self._call(second)
 
-        def gradients(outputs: Sequence[Tensor], xs: Sequence[Any]) -> tuple[Tensor | None, ...]:
-            seeds = self._seeds(request, outputs, cotangents, _MemoryWatch())
-            if not seeds:
-                return (None,) * len(active)
-            found = torch.autograd.grad(
-                [outputs[k] for k in seeds], [xs[k] for k in active], list(seeds.values()), allow_unused=True
-            )
-            return tuple(g if g is None or g.layout == torch.strided else g.to_dense() for g in found)
-
         answer.written = [
             f"output {k}"
             for k, (y, bits) in enumerate(zip(answer.outputs, before, strict=True))
             if fingerprint(y) != bits
         ]
         try:
-            kept = gradients(answer.outputs, arguments)
+            kept = self._gradients(request, answer.outputs, arguments, cotangents)
             answer.found = tuple(None if g is None else g.clone() for g in kept)
-            gradients(other_outputs, second)
+            self._gradients(request, other_outputs, second, cotangents)
         except Exception as error:
             raise Raised(error, "backward") from error
         answer.written += [
@@ -181,6 +172,39 @@ class Evaluator:
             if now is not None and own is not None and fingerprint(now) != fingerprint(own)
         ]
         return answer
+
+    def after_overwriting(
+        self, request: Request, cotangents: Sequence[PlainArray | None], others: Sequence[Any]
+    ) -> Answer:
+        """The answer of a second call with the same tensors, which held ``others`` in the first call. Raises Raised."""
+        xs = Evaluator(self.func, others)._arranged(request, request.question.active, _MemoryWatch())
+        try:
+            self._gradients(request, self._call(xs), xs, cotangents)
+            with torch.no_grad():
+                for k in request.question.active:
+                    xs[k].copy_(self.arguments[k])
+            answer = Answer(self._call(xs))
+            answer.found = self._gradients(request, answer.outputs, xs, cotangents)
+        except Raised:
+            raise
+        except Exception as error:
+            raise Raised(error, "backward") from error
+        return answer
+
+    def _gradients(
+        self,
+        request: Request,
+        outputs: Sequence[Tensor],
+        xs: Sequence[Any],
+        cotangents: Sequence[PlainArray | None],
+    ) -> tuple[Tensor | None, ...]:
+        active, seeds = request.question.active, self._seeds(request, outputs, cotangents, _MemoryWatch())
+        if not seeds:
+            return (None,) * len(active)
+        found = torch.autograd.grad(
+            [outputs[k] for k in seeds], [xs[k] for k in active], list(seeds.values()), allow_unused=True
+        )
+        return tuple(g if g is None or g.layout == torch.strided else g.to_dense() for g in found)
 
     def forward(self, request: Request, tangents: Sequence[PlainArray | None]) -> Answer:
         """The outputs and their tangents, for tangents of the inputs at ``seeded``. Raises Raised.
