@@ -13,6 +13,7 @@ from refgrad.arguments import kind
 from refgrad.bounds.formats import format_of
 from refgrad.errors import ArgumentError
 from refgrad.testing.judging.nested_orders import Nested
+from refgrad.torch.checking import custom_ops
 from refgrad.torch.checking.arguments import outputs_of
 from refgrad.torch.checking.evaluation import Raised
 from refgrad.torch.checking.mixed_dtypes import enclosed, in_dtype
@@ -33,7 +34,7 @@ class Subject:
     used            positions of the outputs with a gradient
     shapes, dtypes  of these outputs
     has_functions   whether a torch.autograd.Function takes part in func
-    has_rule_for_vmap  whether one of them has a rule for vmap, written or generated
+    has_rule_for_vmap  whether one of them, or an op of ``torch.library``, has a rule for vmap, written or generated
     notes           questions that were left out, with reasons
     """
 
@@ -83,7 +84,7 @@ class Subject:
         self.has_functions = bool(functions)
         self.has_rule_for_vmap = any(
             f.generate_vmap_rule or f.vmap is not torch.autograd.Function.vmap for f in functions
-        )
+        ) or custom_ops.have_rule_for_vmap(functions, lambda: self._called(self.xs))
 
     def compare_shapes(self) -> None:
         """Call the reference once. Raises ArgumentError where its outputs differ from those of func; its exceptions propagate."""
