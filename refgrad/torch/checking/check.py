@@ -226,7 +226,7 @@ class Check:
                 self._note(triangles.note(k, point.plain[k], numbers(got), parts(x_bar)[0]))
             if k in again:
                 self._repeated(got, again[k], what, question)
-            if k in with_graph:
+            if k in with_graph and not compared.wrong and not compared.note:
                 judged = point.compared(REVERSE, with_graph[k], x_bar, what, k, request, seeds)
                 self.reverse.add(what, said(judged, what, "with create_graph=True"), question)
         right = not self.value.disagrees() and not self.reverse.disagrees()
