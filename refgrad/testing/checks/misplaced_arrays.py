@@ -110,7 +110,7 @@ def passed_through(d: Difference, seeds: Sequence[PlainArray | None], seed: str)
         elif x.ndim == 2 and x.T.shape == shape:
             yield f"the answer is {of}, transposed", x.T, 0 * np.abs(x.T)
         for axis, n in enumerate(x.shape):
-            if x.shape[:axis] + x.shape[axis + 1 :] == shape:
+            if n and x.shape[:axis] + x.shape[axis + 1 :] == shape:
                 total, around = x.sum(axis), n * d.fmt.u_acc * np.abs(x).sum(axis)
                 yield f"the answer is {of}, summed over axis {axis}", total, around
                 yield f"the answer is the mean of {of} over axis {axis}", total / n, around / n

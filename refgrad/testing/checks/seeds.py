@@ -52,6 +52,11 @@ def constant(rng: np.random.Generator, shape: tuple[int, ...], fmt: Format) -> P
     return np.full(shape, whole(rng, (), fmt))
 
 
+def ones(_: np.random.Generator, shape: tuple[int, ...], __: Format) -> PlainArray:
+    """Ones, as every backward of a loss begins with. A kernel may leave a product out where it meets them."""
+    return np.ones(shape)
+
+
 def along(axis: int) -> Draw:
     """The kind of draw with equal elements along an axis, as the gradient of a sum along it has; constant without such an axis."""
 
@@ -99,6 +104,7 @@ WHOLE = "of the whole significand"
 SINGLE = "with a single element"
 SPARSE = "mostly zero"
 CONSTANT = "with one number everywhere"
+ONES = "of ones"
 LARGE = "very large"
 ZERO = "of zeros"
 DRAWS: dict[str, Draw] = {
@@ -107,6 +113,7 @@ DRAWS: dict[str, Draw] = {
     SINGLE: single,
     SPARSE: sparse,
     CONSTANT: constant,
+    ONES: ones,
     "very small": tiny,
     LARGE: huge,
     ZERO: zero,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,26 +12,37 @@ import torch
 from torch import Tensor
 
 from refgrad.arrays import PlainArray
-from refgrad.bounds.formats import FORMATS, Format, format_of
+from refgrad.bounds.formats import Format, format_of
 from refgrad.errors import ArgumentError
 from refgrad.testing.checks.aggregation import Aggregation
 from refgrad.testing.checks.array_verdict import Question
 from refgrad.testing.checks.seeds import WHOLE
 from refgrad.testing.judging.verdict import ERROR, UNSUPPORTED, Comparison, Verdict
-from refgrad.torch.checking import kinks, plan, triangles, two_calls
+from refgrad.torch.checking import (
+    kinks,
+    no_cotangent,
+    one_tensor,
+    overwritten,
+    plan,
+    supplementary,
+    triangles,
+    two_calls,
+    without_graph,
+)
 from refgrad.torch.checking.complex_tensors import lazy_variants
-from refgrad.torch.checking.evaluation import Answer, Raised, same_bits
+from refgrad.torch.checking.evaluation import Answer, Raised, same_bits, wrote_into
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN
 from refgrad.torch.checking.mixed_dtypes import finer_dtypes, in_dtype, notes_of
 from refgrad.torch.checking.plan import Request
-from refgrad.torch.checking.point import FORWARD, REVERSE, VALUE, Point, integers, is_no_finer, numbers
+from refgrad.torch.checking.point import FORWARD, REVERSE, VALUE, Point, is_no_finer, numbers
+from refgrad.torch.checking.remarks import said
 from refgrad.torch.circumstances import circumstances
 from refgrad.torch.forward_mode import overlaps
 from refgrad.torch.refusal import described, fails_inside_torch, refuses
 from refgrad.tracing.ball import parts
 
+_USES = (two_calls.judge, overwritten.judge, one_tensor.judge)  # of func, in ways in which a program uses it
 _STREAM = 1  # distinguishes the generator from one with the same seed that made the user's inputs
-_FACTOR = 1 - 2**-8 / math.pi  # close to 1, with a full significand
 
 
 @dataclass(frozen=True)
@@ -109,6 +119,8 @@ class Check:
         self.point.reference.check_count(len(outputs))
         self._set_wider(outputs)
         self._values(self.point, Answer(outputs), first)
+        if not self.settings.fast and not self.value.disagrees():
+            without_graph.judge(self.point, first, self.value)
         outputs = tuple(map(_without_memory, outputs))
         if self.settings.reverse:
             self._judge_reverse(outputs)
@@ -166,8 +178,10 @@ class Check:
             )
         if not settings.fast:
             self.point.release(REVERSE)
-            self._judge_supplementary(self._expanded(), EXPANDED, used)
-            self._judge_supplementary(self._with_whole_significand(), "of the whole significand", used)
+            equal_rows = supplementary.expanded(self.arguments, self.active)
+            self._judge_supplementary(equal_rows, EXPANDED, used)
+            whole = supplementary.with_whole_significand(self.arguments, self.active, self.fmt)
+            self._judge_supplementary(whole, "of the whole significand", used)
 
     def _obstacle(self, outputs: tuple[Tensor, ...], used: tuple[int, ...]) -> str:
         """Why torch has no gradient of func; "" where it has one."""
@@ -212,16 +226,18 @@ class Check:
                 self._note(triangles.note(k, point.plain[k], numbers(got), parts(x_bar)[0]))
             if k in again:
                 self._repeated(got, again[k], what, question)
-            if k in with_graph:
+            if k in with_graph and not compared.wrong and not compared.note:
                 judged = point.compared(REVERSE, with_graph[k], x_bar, what, k, request, seeds)
-                self.reverse.add(what, _recorded(judged, what), question)
-        if first and not self.settings.fast and not self.reverse.disagrees():
-            self._note(two_calls.judge(point, request, seeds, expected, self.reverse))
+                self.reverse.add(what, said(judged, what, "with create_graph=True"), question)
+        right = not self.value.disagrees() and not self.reverse.disagrees()
+        if first and not self.settings.fast and right:
+            for judge in (*_USES, *[no_cotangent.judge] * self.settings.undefined):
+                self._note(judge(point, request, seeds, expected, self.reverse))
         for tied in ties:
             k = self.active[tied.inputs[0]]
             self.reverse.add(f"gradient of input {k}", tied.found, question, tuple(seeds), k)
         for name in answer.written:
-            note = Comparison(note=f"func wrote into {name}")
+            note = Comparison(note=wrote_into(name))
             self.reverse.add(f"gradient of input {self.active[0]}", note, question)
         return True
 
@@ -277,28 +293,6 @@ class Check:
             aggregation.inputs, aggregation.supplementary = inputs, False
         point.release(REVERSE)
 
-    def _expanded(self) -> tuple[Any, ...]:
-        """The inputs with all rows equal, as an expanded tensor."""
-        return tuple(
-            x[:1].expand(x.shape) if k in self.active and x.ndim and x.shape[0] > 1 else x
-            for k, x in enumerate(self.arguments)
-        )
-
-    def _with_whole_significand(self) -> tuple[Any, ...]:
-        """The inputs, where a shorter format holds them exactly, times a factor close to 1, so that they use the whole significand.
-
-        Otherwise a backward that stores them in the shorter format would not lose digits. All inputs have the same factor: equal numbers
-        stay equal, and a symmetric matrix stays symmetric.
-        """
-        narrower = FORMATS.get(self.fmt.narrower)
-        if narrower is None or not narrower.computed:
-            return self.arguments
-        shorter: torch.dtype = getattr(torch, narrower.storage)
-        return tuple(
-            x * _FACTOR if k in self.active and bool((x.to(shorter).to(x.dtype) == x).all()) else x
-            for k, x in enumerate(self.arguments)
-        )
-
     # --- forward mode ---
 
     def _judge_forward(self) -> None:
@@ -336,9 +330,7 @@ class Check:
             more = partial(circumstances, point, FORWARD, request, seeds, expected, k, due)
             self.forward.add(what, compared, request.question, tuple(seeds), k, _array(got), y_dot, more)
         for name in answer.written:
-            self.forward.add(
-                "tangent of output 0", Comparison(note=f"func wrote into {name}"), request.question
-            )
+            self.forward.add("tangent of output 0", Comparison(note=wrote_into(name)), request.question)
         return True
 
     # --- both ---
@@ -346,11 +338,7 @@ class Check:
     def _values(self, point: Point, answer: Answer, request: Request) -> None:
         for k, (y, expected) in enumerate(zip(answer.outputs, point.reference.expected, strict=True)):
             what = f"output {k}"
-            compared = (
-                integers(y, expected, what)
-                if k in point.reference.others
-                else point.compared(VALUE, y, expected, what, k)
-            )
+            compared = point.compared_value(y, k)
             due = point.due_dtype(VALUE, k, y.dtype)
             more = partial(circumstances, point, VALUE, request, (), (), k, due)
             self.value.add(what, compared, request.question, (), k, _array(y), expected, more)
@@ -371,19 +359,6 @@ class Check:
     def _note(self, text: str) -> None:
         if text and text not in self.notes:
             self.notes.append(text)
-
-
-def _recorded(judged: Comparison, what: str) -> Comparison:
-    """What is to be said of a gradient with create_graph=True: nothing where it is right."""
-    if judged.note:
-        return Comparison(note=f"with create_graph=True: {judged.note}")
-    if not judged.wrong:
-        return Comparison()
-    worst = judged.wrong[0]
-    place = list(worst.element)
-    return Comparison(
-        note=f"{what}{place}: with create_graph=True got {worst.got}, expected {worst.expected}"
-    )
 
 
 def _without_memory(y: Tensor) -> Tensor:

@@ -26,6 +26,10 @@ from refgrad.torch.forward_mode import dual_level, make_dual
 
 _KEPT = 2**20  # bytes of memory that are compared directly; more are compared by a hash
 _DONATED = "donated buffers"  # in torch's message that a compiled backward runs with retain_graph=False alone
+_CHECKPOINT = (
+    "heckpoint",
+    ".grad()",
+)  # in torch's message that a reentrant checkpoint is incompatible with .grad()
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
@@ -58,11 +62,12 @@ class Evaluator:
     """Evaluates func and its derivatives at given arguments, tensors of the judged dtype.
 
     single_backward   whether torch allows one backward for each call: torch.compile donates buffers of the forward to the backward
+    by_backward       whether gradients are read from ``.grad``: torch refuses torch.autograd.grad for reentrant checkpoints
     """
 
     def __init__(self, func: Callable[..., Any], arguments: Sequence[Any]) -> None:
         self.func, self.arguments = func, tuple(arguments)
-        self.single_backward = False
+        self.single_backward = self.by_backward = False
 
     def outputs(self, request: Request) -> Answer:
         """The outputs. Raises Raised."""
@@ -95,13 +100,12 @@ class Evaluator:
         def gradients(*, record: bool = False) -> tuple[Tensor | None, ...]:
             given = list(seeds.values())
             try:
-                found = torch.autograd.grad(
+                found = self._grad(
                     used_outputs,
                     [arguments[k] for k in active],
                     [x.detach().requires_grad_() for x in given] if record else given,
                     retain_graph=not self.single_backward,
                     create_graph=record,
-                    allow_unused=True,
                 )
             except RuntimeError as error:
                 if not self.single_backward and not record and _DONATED in str(error):
@@ -131,7 +135,7 @@ class Evaluator:
             raise
         except Exception as error:
             raise Raised(error, "backward") from error
-        if recorded and not self.single_backward:
+        if recorded and not self.single_backward and not self.by_backward:
             try:
                 found = gradients(record=True)
                 answer.recorded = tuple(None if g is None else g.detach().clone() for g in found)
@@ -155,24 +159,15 @@ class Evaluator:
         before = [fingerprint(y) for y in answer.outputs]
         other_outputs = self._call(second)
 
-        def gradients(outputs: Sequence[Tensor], xs: Sequence[Any]) -> tuple[Tensor | None, ...]:
-            seeds = self._seeds(request, outputs, cotangents, _MemoryWatch())
-            if not seeds:
-                return (None,) * len(active)
-            found = torch.autograd.grad(
-                [outputs[k] for k in seeds], [xs[k] for k in active], list(seeds.values()), allow_unused=True
-            )
-            return tuple(g if g is None or g.layout == torch.strided else g.to_dense() for g in found)
-
         answer.written = [
             f"output {k}"
             for k, (y, bits) in enumerate(zip(answer.outputs, before, strict=True))
             if fingerprint(y) != bits
         ]
         try:
-            kept = gradients(answer.outputs, arguments)
+            kept = self._gradients(request, answer.outputs, arguments, cotangents)
             answer.found = tuple(None if g is None else g.clone() for g in kept)
-            gradients(other_outputs, second)
+            self._gradients(request, other_outputs, second, cotangents)
         except Exception as error:
             raise Raised(error, "backward") from error
         answer.written += [
@@ -181,6 +176,58 @@ class Evaluator:
             if now is not None and own is not None and fingerprint(now) != fingerprint(own)
         ]
         return answer
+
+    def after_overwriting(
+        self, request: Request, cotangents: Sequence[PlainArray | None], others: Sequence[Any]
+    ) -> Answer:
+        """The answer of a second call with the same tensors, which held ``others`` in the first call. Raises Raised."""
+        xs = Evaluator(self.func, others)._arranged(request, request.question.active, _MemoryWatch())
+        try:
+            self._gradients(request, self._call(xs), xs, cotangents)
+            with torch.no_grad():
+                for k in request.question.active:
+                    xs[k].copy_(self.arguments[k])
+            answer = Answer(self._call(xs))
+            answer.found = self._gradients(request, answer.outputs, xs, cotangents)
+        except Raised:
+            raise
+        except Exception as error:
+            raise Raised(error, "backward") from error
+        return answer
+
+    def _gradients(
+        self,
+        request: Request,
+        outputs: Sequence[Tensor],
+        xs: Sequence[Any],
+        cotangents: Sequence[PlainArray | None],
+    ) -> tuple[Tensor | None, ...]:
+        active, seeds = request.question.active, self._seeds(request, outputs, cotangents, _MemoryWatch())
+        if not seeds:
+            return (None,) * len(active)
+        found = self._grad(
+            [outputs[k] for k in seeds], [xs[k] for k in active], list(seeds.values()), retain_graph=False
+        )
+        return tuple(g if g is None or g.layout == torch.strided else g.to_dense() for g in found)
+
+    def _grad(
+        self, ys: Sequence[Tensor], xs: Sequence[Tensor], y_bars: Sequence[Tensor], **options: bool
+    ) -> tuple[Tensor | None, ...]:
+        """The gradients of leaves, by torch.autograd.grad or by ``backward``."""
+        if not self.by_backward:
+            try:
+                return torch.autograd.grad(ys, xs, y_bars, allow_unused=True, **options)
+            except RuntimeError as error:
+                if not all(words in str(error) for words in _CHECKPOINT):
+                    raise
+                self.by_backward = True
+        for x in xs:
+            x.grad = None
+        torch.autograd.backward(ys, y_bars, **options)
+        found = tuple(x.grad for x in xs)
+        for x in xs:
+            x.grad = None
+        return found
 
     def forward(self, request: Request, tangents: Sequence[PlainArray | None]) -> Answer:
         """The outputs and their tangents, for tangents of the inputs at ``seeded``. Raises Raised.
@@ -219,8 +266,7 @@ class Evaluator:
                 continue
             placed = arranged(x, layout)
             found.append(placed.tensor.requires_grad_() if k in active else placed.tensor)
-            if x.is_floating_point():
-                watch.add(placed, f"input {k}")
+            watch.add(placed, f"input {k}")
         return found
 
     def _seeds(
@@ -283,6 +329,12 @@ class _MemoryWatch:
     def written(self) -> list[str]:
         """The names of the tensors whose memory has changed."""
         return [name for now, before, name in self.places if fingerprint(now) != before]
+
+
+def wrote_into(name: str) -> str:
+    """What is to be said of a tensor that func has written into."""
+    meant = f". Where that is meant, as for running statistics, judge a function that clones {name} first"
+    return f"func wrote into {name}{meant if name.startswith('input') else ''}"
 
 
 def fingerprint(t: Tensor) -> bytes:

@@ -31,7 +31,7 @@ _STREAM = 3  # distinguishes the generator from one with the same seed that made
 
 Dims = tuple[
     int | None, ...
-]  # for each active input, the axis of the samples; None where all samples share the input
+]  # for each active input, then each other tensor, the axis of the samples; None where all samples share the input
 Arrays = tuple[Tensor, ...]
 
 
@@ -51,45 +51,59 @@ def verdict(subject: Subject, *, seed: int, demanded: bool, gradients: bool) -> 
     if not (demanded or subject.has_rule_for_vmap):
         return None
     mapped = _Mapped(subject, aggregation, np.random.default_rng((seed, _STREAM)), gradients=gradients)
-    for number, dims in enumerate(_in_dims([x.ndim for x in subject.xs])):
+    others = len(mapped.places) - len(subject.active)
+    for number, dims in enumerate(_in_dims([x.ndim for x in subject.xs], others)):
         mapped.judge(dims, first=number == 0)
     return aggregation.verdict()
 
 
-def _in_dims(axes: Sequence[int]) -> Iterator[Dims]:
-    """The axes of the samples for inputs of so many axes: the first, the last, one input's first and the next one's last, each alone."""
-    yield (0,) * len(axes)
+def _in_dims(axes: Sequence[int], others: int = 0) -> Iterator[Dims]:
+    """The axes of the samples, for differentiated inputs of so many axes, and for the number of other tensors.
+
+    Of the differentiated ones the first, the last, one input's first and the next one's last, and each alone; then the other tensors, such
+    as indices, with these and alone.
+    """
+    shared: Dims = (None,) * others
+    yield (0,) * len(axes) + shared
     if any(axes):
-        yield tuple(axes)
+        yield (*axes, *shared)
     if len(axes) > 1:
         if any(axes):
-            yield tuple(n if k % 2 else 0 for k, n in enumerate(axes))
+            yield tuple(n if k % 2 else 0 for k, n in enumerate(axes)) + shared
         for k in range(min(len(axes), MOST_ALONE)):
-            yield tuple(0 if j == k else None for j in range(len(axes)))
+            yield tuple(0 if j == k else None for j in range(len(axes))) + shared
+    if others:
+        yield (0,) * (len(axes) + others)
+        yield (None,) * len(axes) + (0,) * others
 
 
 class _Mapped:
-    """The questions of one subject. Equal samples of several questions have the same reference values."""
+    """The questions of one subject. Equal samples of several questions have the same reference values.
+
+    places   positions of the inputs that may have samples: the active ones, then the other tensors
+    """
 
     def __init__(
         self, subject: Subject, aggregation: Aggregation, rng: np.random.Generator, *, gradients: bool
     ) -> None:
         self.subject, self.aggregation, self.rng, self.gradients = subject, aggregation, rng, gradients
+        others = [
+            k for k, x in enumerate(subject.arguments) if isinstance(x, Tensor) and k not in subject.active
+        ]
+        self.places = (*subject.active, *others)
 
     def judge(self, dims: Dims, *, first: bool) -> None:
         """Ask with the samples along these axes, and compare every sample. An exception of the first question is the verdict."""
         subject = self.subject
-        shared = [f"input {k}" for k, d in zip(subject.active, dims, strict=True) if d is None]
+        shared = [f"input {k}" for k, d in zip(subject.active, dims, strict=False) if d is None]
         places = ", ".join(
-            f"input {k} along axis {d}" for k, d in zip(subject.active, dims, strict=True) if d is not None
+            f"input {k} along axis {d}" for k, d in zip(self.places, dims, strict=True) if d is not None
         )
         described_as = f"vmap over {places}" + (f", {' and '.join(shared)} shared" if shared else "")
         question = Question(MAPPED, WHOLE, subject.active, subject.used, described_as)
         points, seeds = self._samples(dims)
         request = _request(subject)
-        xs = [
-            _stacked([p.arguments[k] for p in points], d) for k, d in zip(subject.active, dims, strict=True)
-        ]
+        xs = [_stacked([p.arguments[k] for p in points], d) for k, d in zip(self.places, dims, strict=True)]
         y_bars = [
             torch.stack([torch.as_tensor(np.asarray(s[k])).to(subject.torch_device, dtype) for s in seeds])
             for k, dtype in zip(subject.used, subject.dtypes, strict=True)
@@ -104,25 +118,34 @@ class _Mapped:
                 self._compare(point, number, outputs, found, question, request, seeds[number])
 
     def _samples(self, dims: Dims) -> tuple[list[Point], list[Any]]:
-        """The reference at each sample, and the cotangents: the given inputs, and the mapped ones times a factor."""
+        """The reference at each sample, and the cotangents: the given inputs, and the mapped ones times a factor, others turned."""
         subject, points, seeds = self.subject, [], []
         factors = iter(_FACTORS)
         for number in range(SAMPLES):
             point = None
             while number and point is None and (factor := next(factors, None)) is not None:
-                point = self._scaled(dims, factor)
+                point = self._scaled(dims, factor, number) or self._scaled(dims, factor)
             point = point or self._scaled(dims, 1.0) or self._point(tuple(subject.arguments))
             points.append(point)
             seeds.append(point.seeds(REVERSE, _request(subject)))
         return points, seeds
 
-    def _scaled(self, dims: Dims, factor: float) -> Point | None:
-        """The reference with the mapped inputs times a factor; None where it raises or has no finite value."""
-        moving = {k for k, d in zip(self.subject.active, dims, strict=True) if d is not None}
+    def _scaled(self, dims: Dims, factor: float, turn: int = 0) -> Point | None:
+        """The reference with the mapped inputs times a factor; None where it raises or has no finite value.
+
+        turn   places by which the rows of other mapped tensors move on: indices and masks remain such
+        """
+        moving = {k for k, d in zip(self.places, dims, strict=True) if d is not None}
+
+        def of_sample(k: int, x: Any) -> Any:
+            if k not in moving:
+                return x
+            if k in self.subject.active:
+                return x * factor
+            return torch.roll(x, turn, 0) if x.ndim else x
+
         try:
-            point = self._point(
-                tuple(x * factor if k in moving else x for k, x in enumerate(self.subject.arguments))
-            )
+            point = self._point(tuple(of_sample(k, x) for k, x in enumerate(self.subject.arguments)))
         except Exception:  # noqa: BLE001  a reference may raise anything at inputs that the check constructs
             return None
         values = [getattr(y, "value", y) for y in point.reference.expected]
@@ -136,16 +159,17 @@ class _Mapped:
         self, xs: Sequence[Tensor], dims: Dims, y_bars: Sequence[Tensor]
     ) -> tuple[Arrays, dict[int, Tensor]]:
         """vmap(func), and the gradient of its outputs by an ordinary backward, for the mapped inputs."""
-        leaves = [x.detach().requires_grad_(self.gradients) for x in xs]
+        active = len(self.subject.active)
+        leaves = [x.detach().requires_grad_(self.gradients and k < active) for k, x in enumerate(xs)]
         outputs = torch.func.vmap(self._called, in_dims=dims)(*leaves)
-        moving = [k for k, d in enumerate(dims) if d is not None]
+        moving = [k for k, d in enumerate(dims[:active]) if d is not None]
         pairs = [
             (outputs[k], y_bar)
             for k, y_bar in zip(self.subject.used, y_bars, strict=True)
             if outputs[k].requires_grad
         ]
         due = [y_bar.shape for y_bar in y_bars]
-        if not (self.gradients and pairs) or [outputs[k].shape for k in self.subject.used] != due:
+        if not (self.gradients and pairs and moving) or [outputs[k].shape for k in self.subject.used] != due:
             return (
                 outputs,
                 {},
@@ -164,8 +188,9 @@ class _Mapped:
         """The gradient of each sample: vmap of vjp."""
 
         def gradients(seeds: Sequence[Tensor], *own: Tensor) -> Arrays:
+            mine, others = own[: len(self.subject.active)], own[len(self.subject.active) :]
             _, pull_back = torch.func.vjp(
-                lambda *xs: tuple(self._called(*xs)[k] for k in self.subject.used), *own
+                lambda *xs: tuple(self._called(*xs, *others)[k] for k in self.subject.used), *mine
             )
             found: Arrays = pull_back(tuple(seeds))
             return found
@@ -175,7 +200,7 @@ class _Mapped:
 
     def _called(self, *xs: Tensor) -> Arrays:
         full = list(self.subject.arguments)
-        for k, x in zip(self.subject.active, xs, strict=True):
+        for k, x in zip(self.places, xs, strict=True):
             full[k] = x
         return outputs_of(self.subject.func(*full), "func")
 

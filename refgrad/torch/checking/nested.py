@@ -24,7 +24,7 @@ from refgrad.testing.judging.imprecision import Hidden
 from refgrad.testing.judging.nested_orders import Nested
 from refgrad.testing.judging.verdict import ERROR, UNDECIDED, UNSUPPORTED, Comparison, Verdict
 from refgrad.testing.power.array_mutations import planted
-from refgrad.torch.checking.evaluation import Raised
+from refgrad.torch.checking.evaluation import Raised, wrote_into
 from refgrad.torch.checking.mixed_dtypes import dtypes_of
 from refgrad.torch.checking.orders import Answer, Answers, NotOfferedError, Order, Seeds
 from refgrad.torch.checking.roundings import counted_while
@@ -216,7 +216,7 @@ class _Check:
         found = self.order.evaluate(self.subject.in_torch, placed.xs, placed.many)
         for name in placed.written():
             what = f"second gradient of input {self.subject.active[0]}"
-            self.aggregation.add(what, Comparison(note=f"func wrote into {name}"), question)
+            self.aggregation.add(what, Comparison(note=wrote_into(name)), question)
         return found
 
     def _named(self, answer: Answer) -> tuple[str, int]:

@@ -300,6 +300,13 @@ def functions_of(ys: Sequence[Tensor]) -> list[type[torch.autograd.Function]]:
     return [type(node)._forward_cls for node in _nodes(ys) if isinstance(node, BackwardCFunction)]
 
 
+def further_leaves(ys: Sequence[Tensor], leaves: Sequence[Tensor]) -> list[Tensor]:
+    """The leaves in the graphs of these tensors that are not among ``leaves``."""
+    known = set(map(id, leaves))
+    found = [node.variable for node in _nodes(ys) if node.name() == "torch::autograd::AccumulateGrad"]
+    return [x for x in found if id(x) not in known]
+
+
 def _nodes(tensors: Sequence[Tensor | None]) -> Iterator[Any]:
     """The distinct nodes of the graphs of these tensors."""
     waiting = [t.grad_fn for t in tensors if t is not None and t.grad_fn is not None]

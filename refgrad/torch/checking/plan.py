@@ -15,6 +15,7 @@ from refgrad.testing.checks.seeds import (
     EQUAL_FIRST,
     EQUAL_LAST,
     EQUAL_SECOND,
+    ONES,
     SINGLE,
     SPARSE,
     WHOLE,
@@ -105,7 +106,7 @@ def reverse(
         yield replace(first, layouts=_where_distinct(arguments, of_inputs), question=question)
     for kind in DRAWS:
         if kind not in (WHOLE, ZERO):
-            layout = EXPANDED if kind == CONSTANT else CONTIGUOUS
+            layout = EXPANDED if kind in (CONSTANT, ONES) else CONTIGUOUS
             yield replace(first, question=replace(first.question, draw=kind, seed_layout=layout))
     yield replace(first, question=replace(first.question, draw=ZERO))
     if len(used) > 1:

@@ -171,6 +171,13 @@ class Point:
         self._known[key] = bits, found
         return planted(values, expected, self.fmt, found) if plant else found
 
+    def compared_value(self, y: Tensor, k: int) -> Comparison:
+        """The comparison of output k with its reference value; integers have to be equal."""
+        expected, what = self.reference.expected[k], f"output {k}"
+        if k in self.reference.others:
+            return integers(y, expected, what)
+        return self.compared(VALUE, y, expected, what, k)
+
     def due_dtype(self, mode: str, index: int, got: torch.dtype) -> torch.dtype:
         """The dtype that an array of dtype ``got`` has to have: a gradient that of its input, an output in ``wider`` its own."""
         if mode == REVERSE:

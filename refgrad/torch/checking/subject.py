@@ -13,13 +13,16 @@ from refgrad.arguments import kind
 from refgrad.bounds.formats import format_of
 from refgrad.errors import ArgumentError
 from refgrad.testing.judging.nested_orders import Nested
+from refgrad.torch.checking import custom_ops
 from refgrad.torch.checking.arguments import outputs_of
 from refgrad.torch.checking.evaluation import Raised
 from refgrad.torch.checking.mixed_dtypes import enclosed, in_dtype
-from refgrad.torch.checking.orders import Seeds, functions_of
+from refgrad.torch.checking.orders import Seeds, functions_of, further_leaves
 from refgrad.torch.checking.reference import Reference
 from refgrad.torch.program import as_array
 from refgrad.tracing.ball import Ball, exact
+
+_NAMED = 4  # further tensors whose shapes a note names, at most
 
 
 class Subject:
@@ -33,7 +36,7 @@ class Subject:
     used            positions of the outputs with a gradient
     shapes, dtypes  of these outputs
     has_functions   whether a torch.autograd.Function takes part in func
-    has_rule_for_vmap  whether one of them has a rule for vmap, written or generated
+    has_rule_for_vmap  whether one of them, or an op of ``torch.library``, has a rule for vmap, written or generated
     notes           questions that were left out, with reasons
     """
 
@@ -69,7 +72,9 @@ class Subject:
 
     def run(self) -> None:
         """Call func once and determine the outputs with a gradient. Raises Raised where func raises, ArgumentError for other outputs."""
-        ys = self._called([x.clone().requires_grad_() for x in self.xs])
+        leaves = [x.clone().requires_grad_() for x in self.xs]
+        ys = self._called(leaves)
+        self._note_further(further_leaves(ys, leaves))
         floating = [k for k, y in enumerate(ys) if y.is_floating_point()]
         if not floating:
             raise ArgumentError(
@@ -83,7 +88,17 @@ class Subject:
         self.has_functions = bool(functions)
         self.has_rule_for_vmap = any(
             f.generate_vmap_rule or f.vmap is not torch.autograd.Function.vmap for f in functions
-        )
+        ) or custom_ops.have_rule_for_vmap(functions, lambda: self._called(self.xs))
+
+    def _note_further(self, leaves: Sequence[Tensor]) -> None:
+        if leaves:
+            shapes = ", ".join(str(tuple(x.shape)) for x in leaves[:_NAMED]) + ", ..." * (
+                len(leaves) > _NAMED
+            )
+            self.note(
+                f"func has {len(leaves)} further tensor(s) that require a gradient, of shape {shapes}: their gradients are not judged. "
+                "Make inputs of them, those of a module by torch.func.functional_call"
+            )
 
     def compare_shapes(self) -> None:
         """Call the reference once. Raises ArgumentError where its outputs differ from those of func; its exceptions propagate."""

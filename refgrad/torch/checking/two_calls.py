@@ -18,10 +18,13 @@ from refgrad.torch.checking.evaluation import Raised
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.checking.point import REVERSE, Point
 from refgrad.torch.checking.reference import Expected
+from refgrad.torch.checking.remarks import said
 from refgrad.torch.refusal import described, refuses
 
 # Of the inputs of the second call: positive, so that most domains hold them, too. The second leaves them nearly as they are.
-_FACTORS = (0.625, 1 - 2**-5)
+FACTORS = (0.625, 1 - 2**-5)
+_WHEN = "with another call of func between forward and backward"
+_ADVICE = "what a call keeps for its backward has to be in memory of its own (ctx.save_for_backward)"
 
 
 def judge(
@@ -37,9 +40,9 @@ def judge(
     """
     question = request.question
     why = ""
-    for factor in _FACTORS:
+    for factor in FACTORS:
         try:
-            answer = point.evaluator.between_calls(request, list(seeds), _scaled(point, factor))
+            answer = point.evaluator.between_calls(request, list(seeds), scaled(point, factor))
         except Raised as raised:
             why = f"not judged between two calls: {raised.where} raised {described(raised.error)}"
             if raised.where == "backward" and not refuses(raised.error):  # alone it did not raise
@@ -57,27 +60,14 @@ def judge(
             assert due is not None, "every active input has an expected gradient"
             what = f"gradient of input {k}"
             judged = point.compared(REVERSE, got, due, what, k, request, seeds)
-            aggregation.add(what, _said(judged, what), question)
+            aggregation.add(what, said(judged, what, _WHEN, _ADVICE), question)
         return ""
     return why
 
 
-def _scaled(point: Point, factor: float) -> tuple[Any, ...]:
+def scaled(point: Point, factor: float) -> tuple[Any, ...]:
+    """The inputs, the differentiated ones times a factor."""
     return tuple(
         x * factor if k in point.active and isinstance(x, Tensor) else x
         for k, x in enumerate(point.arguments)
-    )
-
-
-def _said(judged: Comparison, what: str) -> Comparison:
-    """What is to be said of a gradient after a second call: nothing where it is right."""
-    when = "with another call of func between forward and backward"
-    if judged.note:
-        return Comparison(note=f"{when}: {judged.note}")
-    if not judged.wrong:
-        return Comparison()
-    worst = judged.wrong[0]
-    return Comparison(
-        note=f"{what}{list(worst.element)}: {when} got {worst.got}, expected {worst.expected}; what a call keeps for its backward has to "
-        "be in memory of its own (ctx.save_for_backward)"
     )

@@ -60,3 +60,8 @@ def test_formats_with_fewer_bits() -> None:
     assert [name for name, _ in shorter_formats("float64")] == ["float32", "float16", "bfloat16"]
     assert shorter_formats("bfloat16") == []
     assert [name for name, _ in shorter_formats("tf32")] == ["float16", "bfloat16"]
+
+
+def test_a_cotangent_without_rows_is_no_candidate() -> None:
+    """A sum over no rows is zero: a wrong gradient of it is explained by no row of the cotangent."""
+    assert not any("at index" in words for words in candidates(np.ones(4), (), [np.zeros((0, 4))]))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refgrad.bounds.formats import FORMATS, computed_on
-from refgrad.testing.checks.seeds import CONSTANT, DRAWS, LARGE, SINGLE, SPARSE, WHOLE, ZERO, drawn
+from refgrad.testing.checks.seeds import CONSTANT, DRAWS, LARGE, ONES, SINGLE, SPARSE, WHOLE, ZERO, drawn
 from refgrad.tracing.ball import nearest, representable
 
 SHAPE = (64, 32)
@@ -40,12 +40,13 @@ def test_the_whole_significand_does_not_survive_a_shorter_format(dtype, shorter,
     assert np.mean(nearest(x, FORMATS[shorter]) == x) < 0.2
 
 
-def test_single_sparse_constant_and_zero(rng) -> None:
+def test_single_sparse_constant_ones_and_zero(rng) -> None:
     count = {
         kind: np.count_nonzero(drawn(kind, rng, SHAPE, FORMATS["float32"])) for kind in (SINGLE, SPARSE, ZERO)
     }
     assert count == {SINGLE: 1, SPARSE: 45, ZERO: 0}
     assert len(np.unique(drawn(CONSTANT, rng, SHAPE, FORMATS["float32"]))) == 1
+    assert np.unique(drawn(ONES, rng, SHAPE, FORMATS["float32"])).tolist() == [1.0]
 
 
 def test_small_and_large_ones_differ_by_the_root_of_the_range(rng) -> None:

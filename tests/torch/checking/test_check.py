@@ -1,4 +1,4 @@
-"""A check of one dtype: what it takes of memory, in processes of their own."""
+"""A check of one dtype: what it blames, and what it takes of memory, in processes of their own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
+
+from refgrad.torch import gradcheck  # noqa: E402
 
 pytestmark = pytest.mark.long
 
@@ -57,3 +59,21 @@ def test_the_peak_does_not_grow_with_the_number_of_questions() -> None:
     call = "Check(Swish.apply, _swish, (x,), (0,), 'float32', Settings(repeats={}, forward=False)).verdicts()"
     few, many = (peak(call.format(repeats)) for repeats in (3, 6))
     assert many < few + 4 * N  # less than one array more
+
+
+def test_create_graph_is_blamed_only_where_the_gradient_is_right_without_it() -> None:
+    class Halved(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, y_bar):
+            return y_bar * ctx.saved_tensors[0]
+
+    report = gradcheck(
+        Halved.apply, (torch.randn(3),), reference=lambda x: x * x, dtypes=("float64",), raise_exception=False
+    )
+    assert report.status == "disagree"
+    assert "create_graph" not in report.summary()

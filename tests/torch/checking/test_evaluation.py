@@ -243,3 +243,58 @@ def test_a_compiled_function_is_judged() -> None:
     )
     assert [v.status for _, v in report.verdicts] == ["agree"] * 3
     torch.compiler.reset()
+
+
+class Clamping(torch.autograd.Function):
+    """Takes rows, and clamps the indices where they lie."""
+
+    @staticmethod
+    def forward(ctx, x, index):
+        ctx.save_for_backward(index.clamp_(max=2))
+        ctx.shape = x.shape
+        return x[index]
+
+    @staticmethod
+    def backward(ctx, y_bar):
+        (index,) = ctx.saved_tensors
+        return torch.zeros(ctx.shape, dtype=y_bar.dtype).index_add(0, index, y_bar), None
+
+
+def test_a_write_into_integers_is_named_with_what_to_do_where_it_is_meant() -> None:
+    report = gradcheck(
+        Clamping.apply,
+        (torch.randn(4, 3, requires_grad=True), torch.tensor([0, 2, 3, 1])),
+        reference=lambda x, index: x[np.minimum(index, 2)],
+        dtypes=("float64",),
+        raise_exception=False,
+    )
+    assert report.status == "disagree"
+    assert "func wrote into input 1. Where that is meant, as for running statistics" in report.summary()
+
+
+@pytest.mark.parametrize(("factor", "status"), [(1.0, "agree"), (1.01, "disagree")])
+def test_a_reentrant_checkpoint_is_judged_by_backward(factor, status) -> None:
+    """torch refuses torch.autograd.grad there."""
+
+    class Sine(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return torch.sin(x)
+
+        @staticmethod
+        def backward(ctx, y_bar):
+            (x,) = ctx.saved_tensors
+            return factor * y_bar * torch.cos(x)
+
+    def func(x, w):
+        return torch.utils.checkpoint.checkpoint(Sine.apply, x * w, use_reentrant=True)
+
+    report = gradcheck(
+        func,
+        (torch.randn(3, 4), torch.randn(4)),
+        reference=lambda x, w: np.sin(x * w),
+        dtypes=("float64",),
+        raise_exception=False,
+    )
+    assert report.status == status

@@ -114,3 +114,52 @@ def test_gradcheck_asks_by_default() -> None:
     report = gradcheck(Zeros.apply, (X,), reference=lambda x: x**3, raise_exception=False)
     assert {v.status for _, v in report.verdicts if v.mode == mapped.MAPPED} == {"disagree"}
     assert gradcheck(Zeros.apply, (X,), reference=lambda x: x**3, fast_mode=True)
+
+
+class Rows(torch.autograd.Function):
+    """Takes rows of a table; its rule is right for samples of the indices, too."""
+
+    generate_vmap_rule = False
+
+    @staticmethod
+    def forward(x, index):
+        return x[index]
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, index = inputs
+        ctx.save_for_backward(index)
+        ctx.rows = x.shape[0]
+
+    @staticmethod
+    def backward(ctx, y_bar):
+        (index,) = ctx.saved_tensors
+        return torch.zeros_like(y_bar[:1]).expand(ctx.rows, -1).index_add(0, index, y_bar), None
+
+    @classmethod
+    def vmap(cls, info, in_dims, x, index):
+        xs = [x] * info.batch_size if in_dims[0] is None else x.unbind(in_dims[0])
+        indices = [index] * info.batch_size if in_dims[1] is None else index.unbind(in_dims[1])
+        return torch.stack([cls.apply(*own) for own in zip(xs, indices, strict=True)]), 0
+
+
+class RowsOfTheFirstSample(Rows):
+    """Its rule gives the indices of the first sample to all of them."""
+
+    @classmethod
+    def vmap(cls, info, in_dims, x, index):
+        first = index if in_dims[1] is None else index.select(in_dims[1], 0)
+        return super().vmap(info, (in_dims[0], None), x, first)
+
+
+@pytest.mark.parametrize(("func", "status"), [(Rows, "agree"), (RowsOfTheFirstSample, "disagree")])
+def test_samples_have_indices_of_their_own(func, status) -> None:
+    subject = Subject(func.apply, lambda x, i: x[i], (X, torch.tensor([0, 2, 2, 1, 3])), (0,), "float64")
+    found = mapped.verdict(subject, seed=0, demanded=False, gradients=True)
+    assert found.status == status
+    if status == "disagree":
+        places = {q.layout for p in found.parts for q in p.wrong_in}
+        assert places == {
+            "vmap over input 0 along axis 0, input 1 along axis 0",
+            "vmap over input 1 along axis 0, input 0 shared",
+        }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from refgrad.testing.checks.seeds import DRAWS, EQUAL_FIRST, EQUAL_LAST, EQUAL_SECOND, WHOLE  # noqa: E402
+from refgrad.torch import gradcheck  # noqa: E402
 from refgrad.torch.checking.plan import MOST_SUBSETS, forward, reverse, subsets  # noqa: E402
 
 X, W, Y = torch.zeros(2, 3, 4, 4), torch.zeros(3, 1, 1), torch.zeros(2, 3, 4, 4)
@@ -108,3 +110,27 @@ def test_cotangents_are_expanded_along_single_axes() -> None:
         (EQUAL_LAST, "expanded along the last axis"),
     ]
     assert (EQUAL_SECOND, "expanded along axis 1") in expanded(torch.zeros(2, 3, 4))
+
+
+class SquareOfAnIdleLoss(torch.autograd.Function):
+    """Multiplies by the cotangent where it is not 1, and forgets the factor 2 where it is."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return (x * x).sum()
+
+    @staticmethod
+    def backward(ctx, y_bar):
+        (x,) = ctx.saved_tensors
+        return x if y_bar == 1 else 2 * x * y_bar
+
+
+def test_a_backward_that_is_wrong_for_a_cotangent_of_one_is_caught() -> None:
+    """The backward of a loss begins with 1, and many kernels leave the product out there."""
+    x = torch.randn(5, requires_grad=True)
+    report = gradcheck(
+        SquareOfAnIdleLoss.apply, (x,), reference=lambda x: np.sum(x * x), raise_exception=False
+    )
+    assert report.status == "disagree"
+    assert "cotangents of ones" in report.summary()

@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from refgrad.errors import ArgumentError  # noqa: E402
+from refgrad.torch import gradcheck  # noqa: E402
 from refgrad.torch.checking.evaluation import Raised  # noqa: E402
 from refgrad.torch.checking.subject import Subject  # noqa: E402
 
@@ -61,3 +62,19 @@ def test_what_func_raises_is_told_apart() -> None:
     assert isinstance(raised.value.error, KeyError)
     with pytest.raises(ArgumentError, match="func returned an int"):
         Subject(lambda x: 3, np.sin, (torch.ones(2),), (0,), "float32").run()
+
+
+def test_weights_that_are_no_inputs_are_noted() -> None:
+    """The gradient of a weight inside of a module is not judged, and the report says so."""
+    module = torch.nn.Linear(3, 2).double()
+    w, b = (p.detach().numpy() for p in module.parameters())
+    x = torch.randn(4, 3)
+    report = gradcheck(module, (x,), reference=lambda x: x @ w.T + b, dtypes=("float64",))
+    (note,) = report.notes
+    assert note.startswith("func has 2 further tensor(s) that require a gradient, of shape (2, 3), (2,):")
+
+    def func(x, w, b):
+        return torch.func.functional_call(module, {"weight": w, "bias": b}, (x,))
+
+    inputs = (x, *[p.detach() for p in module.parameters()])
+    assert gradcheck(func, inputs, reference=lambda x, w, b: x @ w.T + b, dtypes=("float64",)).notes == []

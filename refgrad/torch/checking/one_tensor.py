@@ -1,0 +1,117 @@
+"""One tensor for several inputs, as in self-attention: func(x, x), whose gradient is the sum of the gradients of both inputs.
+
+func with one tensor and func with equal copies have to give the same bits. Only where they do not, the reference decides: another order of
+the sum is right, and a gradient that is counted twice is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+from torch import Tensor
+
+from refgrad.arrays import PlainArray
+from refgrad.testing.checks.aggregation import Aggregation
+from refgrad.testing.judging.verdict import ERROR
+from refgrad.torch.checking.evaluation import Answer, Evaluator, Raised, same_bits
+from refgrad.torch.checking.plan import Request
+from refgrad.torch.checking.point import REVERSE, Point
+from refgrad.torch.checking.reference import Expected
+from refgrad.torch.checking.remarks import said
+from refgrad.torch.refusal import described, refuses
+
+_MOST = 4  # groups of inputs, at most
+
+Function = Callable[..., Any]
+
+
+def judge(
+    point: Point,
+    request: Request,
+    seeds: Sequence[PlainArray | None],
+    _: Sequence[Expected | None],
+    aggregation: Aggregation,
+) -> str:
+    """Add disagreements where inputs are one tensor. Returns why a group was not judged, "" where all were.
+
+    request, seeds   a question that was answered correctly with a tensor for each input
+    """
+    for group in _groups(point):
+        try:
+            apart = Evaluator(_copied(point.func, group), point.arguments).reverse(request, seeds)
+        except Raised:
+            continue  # func is not defined at equal inputs
+        when = f"with one tensor as inputs {' and '.join(map(str, group))}"
+        try:
+            one = Evaluator(_merged(point.func, group), point.arguments).reverse(request, seeds)
+        except Raised as raised:
+            words = f"{raised.where} raised {described(raised.error)}"
+            if raised.where == "call" or refuses(raised.error):
+                return f"not judged {when}: {words}"
+            aggregation.failed(ERROR, f"{words} {when}")
+            return ""
+        if not _equal(apart, one):
+            _compare(point, group, request, seeds, aggregation, one, when)
+    return ""
+
+
+def _groups(point: Point) -> Iterator[tuple[int, ...]]:
+    """The differentiated inputs of one shape and dtype: all of them, and of more than two each and the next."""
+    alike: dict[Any, list[int]] = {}
+    for k in point.active:
+        x = point.arguments[k]
+        if x.numel():
+            alike.setdefault((x.shape, x.dtype), []).append(k)
+    groups = [tuple(ks) for ks in alike.values() if len(ks) > 1]
+    pairs = [pair for ks in groups if len(ks) > 2 for pair in pairwise(ks)]
+    yield from [*groups, *pairs][:_MOST]
+
+
+def _merged(func: Function, group: Sequence[int]) -> Function:
+    """func with the first input of the group in the place of the others."""
+    return lambda *xs: func(*[xs[group[0]] if k in group else x for k, x in enumerate(xs)])
+
+
+def _copied(func: Function, group: Sequence[int]) -> Function:
+    """func with copies of the first input of the group in the place of the others."""
+    first, others = group[0], group[1:]
+    return lambda *xs: func(*[xs[first].clone() if k in others else x for k, x in enumerate(xs)])
+
+
+def _equal(a: Answer, b: Answer) -> bool:
+    def same(x: Tensor | None, y: Tensor | None) -> bool:
+        return x is y if x is None or y is None else same_bits(x, y)
+
+    return all(map(same, (*a.outputs, *a.found), (*b.outputs, *b.found)))
+
+
+def _compare(
+    point: Point,
+    group: Sequence[int],
+    request: Request,
+    seeds: Sequence[PlainArray | None],
+    aggregation: Aggregation,
+    answer: Answer,
+    when: str,
+) -> None:
+    """Compare with the reference at equal inputs; where it has no finite value or bound there, nothing is judged."""
+    func, function = (_merged(f, group) for f in (point.func, point.reference.function))
+    try:
+        merged = Point(func, function, point.arguments, point.active, point.fmt, point.rng, point.scales)
+        expected = merged.expected_arrays(REVERSE, request, list(seeds))
+    except Exception:  # noqa: BLE001 - a reference may raise anything at inputs that the check constructs
+        return
+    merged.wider = point.wider
+    merged.restrict_to_finite(request, answer)
+    expected = merged.expected_arrays(REVERSE, request, list(seeds))
+    merged.choose_as(answer)
+    first = f"gradient of input {group[0]}"
+    for k, y in enumerate(answer.outputs):
+        aggregation.add(first, said(merged.compared_value(y, k), f"output {k}", when), request.question)
+    for k, got, due in zip(point.active, answer.found, expected, strict=True):
+        assert due is not None, "every active input has an expected gradient"
+        what = f"gradient of input {k}"
+        judged = merged.compared(REVERSE, got, due, what, k, request, seeds)
+        aggregation.add(what, said(judged, what, when), request.question)

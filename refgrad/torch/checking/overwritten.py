@@ -1,0 +1,59 @@
+"""A call with the same tensors after their numbers have been overwritten, as an optimizer overwrites the weights.
+
+A kernel that keeps a cast, packed or transposed copy of a weight, and finds it again by the tensor or by its address, answers every other
+question correctly, and trains on the weights of the first step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from torch import Tensor
+
+from refgrad.arrays import PlainArray
+from refgrad.testing.checks.aggregation import Aggregation
+from refgrad.torch.checking.evaluation import Raised
+from refgrad.torch.checking.layouts import CONTIGUOUS
+from refgrad.torch.checking.plan import Request
+from refgrad.torch.checking.point import REVERSE, Point
+from refgrad.torch.checking.reference import Expected
+from refgrad.torch.checking.remarks import said
+from refgrad.torch.checking.two_calls import FACTORS, scaled
+
+_WHEN = "after the inputs were overwritten in place, as an optimizer does,"
+_ADVICE = "what a call keeps for the next one must not outlive the numbers of its inputs"
+
+
+def judge(
+    point: Point,
+    request: Request,
+    seeds: Sequence[PlainArray | None],
+    expected: Sequence[Expected | None],
+    aggregation: Aggregation,
+) -> str:
+    """Add disagreements of a call with overwritten inputs. Returns a note, always empty: two_calls.py notes what func refuses.
+
+    request, seeds, expected   a question that was answered correctly with new tensors
+    """
+    layouts = tuple(CONTIGUOUS if isinstance(x, Tensor) else "" for x in point.arguments)
+    question = request.question
+    for factor in FACTORS:
+        try:
+            answer = point.evaluator.after_overwriting(
+                replace(request, layouts=layouts), seeds, scaled(point, factor)
+            )
+        except Raised:
+            continue
+        for k, y in enumerate(answer.outputs):
+            judged = point.compared_value(y, k)
+            aggregation.add(
+                f"gradient of input {point.active[0]}", said(judged, f"output {k}", _WHEN, _ADVICE), question
+            )
+        for k, got, due in zip(point.active, answer.found, expected, strict=True):
+            assert due is not None, "every active input has an expected gradient"
+            what = f"gradient of input {k}"
+            judged = point.compared(REVERSE, got, due, what, k, request, seeds)
+            aggregation.add(what, said(judged, what, _WHEN, _ADVICE), question)
+        return ""
+    return ""

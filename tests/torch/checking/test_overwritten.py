@@ -1,0 +1,94 @@
+"""Inputs that are overwritten between two calls: a copy that is kept from the first one is caught."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from refgrad.torch import gradcheck  # noqa: E402
+
+KEPT = {}  # the copies, by address
+
+
+class Linear(torch.autograd.Function):
+    """Multiplies by a transposed copy of the weight."""
+
+    @classmethod
+    def copied(cls, w):
+        return w.detach().T.contiguous()
+
+    @classmethod
+    def forward(cls, ctx, x, w):
+        transposed = cls.copied(w)
+        ctx.save_for_backward(x, transposed)
+        return x @ transposed
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, y_bar):
+        x, transposed = ctx.saved_tensors
+        return y_bar @ transposed.T, y_bar.T @ x
+
+
+class Keeping(Linear):
+    """Keeps the copy as long as the address and the shape are the same."""
+
+    @classmethod
+    def copied(cls, w):
+        key = w.data_ptr(), w.shape, w.dtype, w.requires_grad
+        held, copy = KEPT.get(key, (None, None))
+        if held is None:
+            KEPT[key] = held, copy = (
+                w.detach(),
+                super().copied(w),
+            )  # the tensor itself keeps its address from others
+        return copy
+
+
+class KeepingForTheBackward(Keeping):
+    """Keeps it for the backward alone: the value is right."""
+
+    @classmethod
+    def forward(cls, ctx, x, w):
+        ctx.save_for_backward(x, cls.copied(w))
+        return x @ w.T
+
+
+def judged(func):
+    g = torch.Generator().manual_seed(0)
+    return gradcheck(
+        func,
+        (torch.randn(4, 5, generator=g), torch.randn(3, 5, generator=g)),
+        reference=lambda x, w: x @ w.T,
+        dtypes=("float64",),
+        raise_exception=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "what"), [(Keeping, "output 0"), (KeepingForTheBackward, "gradient of input 0")]
+)
+def test_a_copy_of_the_former_weight_is_caught(wrong, what) -> None:
+    report = judged(wrong.apply)
+    assert report.status == "disagree"
+    notes = [note for _, _, part in report.parts() for note in part.notes]
+    assert any(
+        note.startswith(what) and "after the inputs were overwritten in place" in note for note in notes
+    )
+
+
+def test_a_copy_in_each_call_agrees() -> None:
+    report = judged(Linear.apply)
+    assert (report.status, report.notes) == ("agree", [])
+
+
+def test_a_func_that_refuses_other_numbers_is_not_asked() -> None:
+    x = torch.tensor([1.0, 2.0])
+
+    def func(given):
+        assert torch.equal(given.detach().float(), x)
+        return given * given
+
+    assert gradcheck(func, (x,), reference=np.square, dtypes=("float32",)).status == "agree"
