@@ -129,7 +129,7 @@ class _Recorded(Sweep):
         narrow = d.narrow
         if narrow.formula:
             xs = tuple([self._ball(x) for x in self.operands(site.node)])
-            dots = moving(site.node.op, xs, tuple(x_dots) or (None,) * len(xs), self.fmt)
+            dots = moving(self.graph, site.node, xs, tuple(x_dots) or (None,) * len(xs), self.fmt)
             given = Inputs(False, xs, site.node.params, y_bar, dots, self.fmt)
             balls = FORMULAS[narrow.formula](given).get(key)
             if not balls:

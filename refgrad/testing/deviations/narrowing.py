@@ -173,7 +173,7 @@ def _inputs(site: Site, setting: Setting, fmt: Format, *, second: bool) -> Input
             tuple(ball(case.tangents.get(n)) for n in names),
             fmt,
         )
-    xs_dot = moving(site.node.op, xs, [ball(x) for x in setting.operand_tangents(site)], fmt)
+    xs_dot = moving(case.graph, site.node, xs, [ball(x) for x in setting.operand_tangents(site)], fmt)
     return Inputs(False, xs, site.node.params, ball(setting.cotangent(site)), xs_dot, fmt)
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from refgrad.bounds.formats import Format
-from refgrad.op import Function, Op, Params
+from refgrad.graph import Graph, Node
+from refgrad.op import Op, Params
 from refgrad.tracing.ball import exact, parts
 from refgrad.transforms import jvp, vjp
 
@@ -37,18 +38,24 @@ Formula = Callable[[Inputs], Outcomes]
 
 
 def moving(
-    op: Op | Function | None, xs: Sequence[Any], xs_dot: Sequence[Any], fmt: Format
+    graph: Graph, node: Node, xs: Sequence[Any], xs_dot: Sequence[Any], fmt: Format
 ) -> tuple[Any, ...]:
     """The tangents of an op's operands: zeros for one that has none beside one that has, such as the sign of an input.
 
-    A function may compute in another way without a tangent: its operands keep None.
+    A constant of the program keeps None. So do the operands of a function, which may compute in another way without a tangent.
     """
-    if not isinstance(op, Op) or all(x_dot is None for x_dot in xs_dot):
+    if not isinstance(node.op, Op) or all(x_dot is None for x_dot in xs_dot):
         return tuple(xs_dot)
     return tuple(
-        exact(np.zeros(np.shape(x)), fmt) if x_dot is None and _is_real(x) else x_dot
-        for x, x_dot in zip(xs, xs_dot, strict=True)
+        exact(np.zeros(np.shape(x)), fmt)
+        if x_dot is None and _varies(graph.nodes[j]) and _is_real(x)
+        else x_dot
+        for j, x, x_dot in zip(node.of, xs, xs_dot, strict=True)
     )
+
+
+def _varies(node: Node) -> bool:
+    return node.op is not None or bool(node.name)
 
 
 def _is_real(x: Any) -> bool:

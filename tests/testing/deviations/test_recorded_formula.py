@@ -6,7 +6,8 @@ import numpy as np
 
 from refgrad import grad
 from refgrad.bounds.formats import FORMATS
-from refgrad.op import FUNCTIONS, REGISTRY
+from refgrad.graph import Graph, Node
+from refgrad.op import FUNCTIONS
 from refgrad.testing.deviations.recorded_formula import (
     TANGENT,
     VALUE,
@@ -79,9 +80,23 @@ def test_a_number_belongs_to_a_formula_within_its_bound_and_not_beside_it() -> N
 def test_an_operand_of_an_op_without_a_tangent_has_zeros_beside_one_that_has() -> None:
     """The sign of x, whose derivative is zero, beside x in logaddexp(sign(x), x)."""
     x, x_dot = exact(X, FMT), exact(Y_BAR, FMT)
-    first, second, third = moving(REGISTRY["logaddexp"], (x, x, 3), (None, x_dot, None), FMT)
+    graph = Graph.record(lambda a: np.logaddexp(np.sign(a), a), X)
+    node = graph.nodes[graph.outputs[0]]
+    first, second = moving(graph, node, (x, x), (None, x_dot), FMT)
     assert np.array_equal(parts(first)[0], np.zeros(3))
     assert second is x_dot
-    assert third is None  # a number, not an array of the format
-    assert moving(REGISTRY["logaddexp"], (x, x), (None, None), FMT) == (None, None)
-    assert moving(FUNCTIONS["nn.batch_norm"], (x, x), (None, x_dot), FMT) == (None, x_dot)
+    assert moving(graph, node, (x, x), (None, None), FMT) == (None, None)
+    graph.nodes[-1] = Node(op=FUNCTIONS["nn.batch_norm"], of=node.of)
+    assert moving(graph, graph.nodes[-1], (x, x), (None, x_dot), FMT) == (None, x_dot)
+
+
+def test_a_number_of_the_program_has_no_tangent_beside_an_operand_that_has() -> None:
+    """A formula tells it from an operand that does not move by that."""
+    x, x_dot = exact(X, FMT), exact(Y_BAR, FMT)
+    graph = Graph.record(lambda a: 0.01 * a, X)
+    node = graph.nodes[graph.outputs[0]]
+    number = exact(np.asarray(0.01), FMT)
+    xs, dots = (
+        ((number, x), (None, x_dot)) if not graph.nodes[node.of[0]].name else ((x, number), (x_dot, None))
+    )
+    assert moving(graph, node, xs, dots, FMT) == dots
