@@ -168,6 +168,27 @@ def test_a_copy_has_the_layout_of_numpys() -> None:
     assert np.allclose(rg.grad(f)(X), expected)
 
 
+COPIED: dict[str, Callable[[Any], Any]] = {
+    "a column": lambda x: x[:, :1].copy(), "every other": lambda x: x[0, ::2].copy(), "flattened": lambda x: x[0, ::2].flatten(),
+    "reversed": lambda x: x[:, ::-1].copy(), "raveled": lambda x: x[0, ::2].ravel(), "a diagonal": lambda x: np.diagonal(x).copy(),
+    "reshaped": lambda x: np.reshape(x[1, ::2], (2, 1), copy=True), "for Fortran": lambda x: x[:, ::2].copy("F").T,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COPIED)
+def test_a_copy_has_no_gaps_between_its_elements(name: str) -> None:
+    def f(x: Any) -> Any:
+        y = COPIED[name](x * 1.0)
+        flat = y.ravel()  # a view, therefore
+        flat *= 3.0
+        return np.sum(y * y) + np.sum(flat)
+
+    value, gradient = rg.value_and_grad(f)(X)
+    expected = differences(f, X, V)
+    assert value == f(X)
+    assert np.allclose([np.sum(gradient * V), rg.jvp(f, (X,), (V,))[1]], expected)
+
+
 def test_a_copy_of_a_0d_array_can_be_written_to() -> None:
     def f(x: Any) -> Any:
         y = x.copy()
