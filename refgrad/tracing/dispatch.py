@@ -18,6 +18,7 @@ from refgrad.errors import NoRuleError, OperandError, TracingError
 from refgrad.op import BY_FUNCTION, BY_METHOD, Op, Traced, apply, refuse_traced
 from refgrad.operands import USUAL, admitted, ordinary, overrides
 from refgrad.ops import indexing
+from refgrad.tracing import views
 from refgrad.tracing.assembling import assembled
 from refgrad.tracing.call_failures import UNNAMED, answered
 from refgrad.tracing.differentiable_arguments import INTO_PLAIN, Guard, guard_of, holds_traced
@@ -169,9 +170,7 @@ def _into(out: tuple[Any, ...], ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs
         _refuse_number(target)
     if kwargs.get("where", True) is not True and len(targets) == len(out):
         mask = np.broadcast_to(plain(kwargs.pop("where")), out[0].shape)
-        inputs = tuple(
-            [np.broadcast_to(x, mask.shape)[mask] for x in inputs]
-        )  # what is masked out may be undefined
+        inputs = tuple([np.broadcast_to(x, mask.shape)[mask] for x in inputs])  # the rest may be undefined
         results = ufunc(*inputs, **kwargs)
         for x, y in zip(out, results if isinstance(results, tuple) else (results,), strict=True):
             x[mask] = y
@@ -180,7 +179,7 @@ def _into(out: tuple[Any, ...], ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs
     found = results if isinstance(results, tuple) else (results,)
     for x, y in zip(out, found, strict=True):
         if x is not None:
-            x._receive(y, f"np.{ufunc.__name__}(out=x)")
+            x._receive(y if ufunc.signature else views.spread(y, x.shape), f"np.{ufunc.__name__}(out=x)")
     written_to = tuple([y if x is None else x for x, y in zip(out, found, strict=True)])
     return written_to if len(out) > 1 else written_to[0]
 

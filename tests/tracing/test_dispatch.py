@@ -24,6 +24,8 @@ V = np.array([[1.0, -2.0, 0.5], [0.25, 3.0, -1.0]])
 
 CALLS: dict[str, Callable[[Array], Array]] = {
     "a ufunc": np.sin,
+    "a ufunc into a larger array": lambda x: np.sin(x[0], out=np.empty_like(x)),
+    "a ufunc of a number into an array": lambda x: np.add(x[0, 0], 1.0, out=np.empty_like(x)) * x,
     "a ufunc into a tuple of one": lambda x: np.exp(x, out=(np.empty_like(x),)),
     "add.reduce": np.add.reduce,
     "add.reduce, axis by position": lambda x: np.add.reduce(x, 1),
