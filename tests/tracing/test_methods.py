@@ -196,8 +196,13 @@ def test_a_copy_of_a_0d_array_can_be_written_to() -> None:
         y += 1.0
         return z * z
 
-    assert f(np.array(1.5)) == 6.25
-    assert rg.grad(f)(np.array(1.5)) == 5.0
+    def g(x: Any) -> Any:
+        y = z = np.copy(x)  # a 0-d array also of a number
+        y += 1.0
+        return z * z
+
+    assert f(np.array(1.5)) == g(1.5) == 6.25
+    assert rg.grad(f)(np.array(1.5)) == rg.grad(g)(1.5) == rg.jvp(g, (1.5,), (1.0,))[1] == 5.0
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
