@@ -9,7 +9,7 @@ import numpy as np
 from refgrad.arrays import Array
 from refgrad.functions.registry import axis_within, implements, lined_up, moved, operand
 from refgrad.ops import indexing as ops
-from refgrad.ops import sorting
+from refgrad.ops import shape, sorting
 from refgrad.tracing.differentiable_arguments import encloses, plain
 
 
@@ -58,9 +58,14 @@ def diagonal(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array
     if a.ndim < 2:
         raise ValueError("diag requires an array of at least two dimensions")
     a = moved(a, (axis1, axis2), (-2, -1))
-    rows, columns = _diagonal(a.shape[-2], a.shape[-1], offset)
-    key = (..., rows, columns)
-    return a._view(a[key], lambda x: x[key], writeable=False) if hasattr(a, "_view") else a[key]
+    *lead, n, m = a.shape
+    first, length = max(-offset, 0) * m + max(offset, 0), len(_diagonal(n, m, offset)[0])
+    places = slice(first, first + length * (m + 1), m + 1)
+
+    def read(x: Array) -> Array:  # with gaps between its elements, as in NumPy, so that ravel copies it
+        return ops.getitem(shape.reshape(x, shape=(*lead, n * m)), key=(..., places))
+
+    return a._view(read(a), read, writeable=False) if hasattr(a, "_view") else read(a)
 
 
 def _diagonal(n: int, m: int, k: int) -> tuple[Array, Array]:

@@ -150,7 +150,9 @@ def sliding_window_view(
     x: Array, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
 ) -> Array:
     x = operand(x)
-    np.lib.stride_tricks.sliding_window_view(np.empty(x.shape), window_shape, axis)  # raises where NumPy does
+    sample = x._sample() if hasattr(x, "_sample") else None
+    sample = np.empty(x.shape) if sample is None else sample
+    due = np.lib.stride_tricks.sliding_window_view(sample, window_shape, axis)  # raises where NumPy does
     widths = tuple(window_shape) if np.iterable(window_shape) else (window_shape,)
     axes = (
         tuple(range(x.ndim))
@@ -161,11 +163,15 @@ def sliding_window_view(
         raise NoRuleError(
             "np.lib.stride_tricks.sliding_window_view: writeable=True has no rule; leave it away"
         )
+    gap = int(
+        not due.flags.forc
+    )  # windows that overlap: NumPy copies them where it copies what is not contiguous
 
     def windows(z: Array) -> Array:
         for width, k in zip(widths, axes, strict=True):
-            starts = np.arange(z.shape[k] - width + 1)
-            z = np.moveaxis(z[(*(slice(None),) * k, starts[:, None] + np.arange(width))], k + 1, -1)
+            n = z.shape[k]
+            places = np.arange(n - width + 1)[:, None] + np.arange(width + gap)
+            z = np.moveaxis(z[(*(slice(None),) * k, np.minimum(places, n - 1))], k + 1, -1)[..., :width]
         return z
 
     return x._view(windows(x), windows, writeable=False) if hasattr(x, "_view") else windows(x)

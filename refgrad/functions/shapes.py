@@ -197,4 +197,5 @@ if hasattr(np, "astype"):  # NumPy 2.1
 
 @implements(np.copy)
 def copy(a: Array, order: str = "K", subok: bool = False) -> Array:
-    return operand(a).copy(order)
+    y: Array = operand(a).copy(order)
+    return y if y.shape else y[...]  # of a number a 0-d array, which can be written to

@@ -139,7 +139,9 @@ def _power_exponent(x1: Array, x2: Array, y: Array) -> Array:
     """x1^x2 log(x1); at x1 = 0 the limit 0 if x2 has a positive real part. Otherwise there is none: 0^t jumps from 1 to 0 at t = 0."""
     zero = x1 == 0
     limit = zero & (np.real(x2) > 0)
-    return np.where(limit, 0, y * np.log(np.where(limit, 1, np.where(zero, np.nan, x1))))
+    base = np.where(limit, 1, np.where(zero, np.nan, x1))
+    logarithm = np.log(base) if np.iscomplexobj(base) else np.log(np.abs(base)) + 1j * np.angle(base)
+    return np.where(limit, 0, y * logarithm)
 
 
 complex_power: Op = Op(

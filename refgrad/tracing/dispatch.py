@@ -18,6 +18,7 @@ from refgrad.errors import NoRuleError, OperandError, TracingError
 from refgrad.op import BY_FUNCTION, BY_METHOD, Op, Traced, apply, refuse_traced
 from refgrad.operands import USUAL, admitted, ordinary, overrides
 from refgrad.ops import indexing
+from refgrad.tracing import views
 from refgrad.tracing.assembling import assembled
 from refgrad.tracing.call_failures import UNNAMED, answered
 from refgrad.tracing.differentiable_arguments import INTO_PLAIN, Guard, guard_of, holds_traced
@@ -122,7 +123,8 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
 def _ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     inputs, kwargs = _by_name(method, inputs, kwargs)
     out = kwargs.pop("out", None)
-    if method == "__call__" and isinstance(out, tuple) and all(isinstance(o, Traced) for o in out):
+    given = [o for o in out if o is not None] if isinstance(out, tuple) else []
+    if method == "__call__" and given and all(isinstance(o, Traced) for o in given):
         return _into(out, ufunc, inputs, kwargs)
     if out is not None and any(o is not None for o in (out if isinstance(out, tuple) else (out,))):
         (target,) = out if isinstance(out, tuple) and len(out) == 1 else (out,)
@@ -162,23 +164,24 @@ def _has_plain_start(kwargs: dict[str, Any]) -> bool:
 
 
 def _into(out: tuple[Any, ...], ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The traced arrays ``out``, after a ufunc has written to them: everywhere, or where a mask holds."""
-    where = kwargs.pop("where", True)
-    for target in out:
+    """The traced arrays ``out``, after a ufunc has written to them: everywhere, or where a mask holds. A result in place of None."""
+    targets = [x for x in out if x is not None]
+    for target in targets:
         _refuse_number(target)
-    if where is not True:
-        mask = np.broadcast_to(plain(where), out[0].shape)
-        inputs = tuple(
-            [np.broadcast_to(x, mask.shape)[mask] for x in inputs]
-        )  # what is masked out may be undefined
+    if kwargs.get("where", True) is not True and len(targets) == len(out):
+        mask = np.broadcast_to(plain(kwargs.pop("where")), out[0].shape)
+        inputs = tuple([np.broadcast_to(x, mask.shape)[mask] for x in inputs])  # the rest may be undefined
         results = ufunc(*inputs, **kwargs)
         for x, y in zip(out, results if isinstance(results, tuple) else (results,), strict=True):
             x[mask] = y
         return out if len(out) > 1 else out[0]
     results = ufunc(*inputs, **kwargs)
-    for x, y in zip(out, results if isinstance(results, tuple) else (results,), strict=True):
-        x._receive(y, f"np.{ufunc.__name__}(out=x)")
-    return out if len(out) > 1 else out[0]
+    found = results if isinstance(results, tuple) else (results,)
+    for x, y in zip(out, found, strict=True):
+        if x is not None:
+            x._receive(y if ufunc.signature else views.spread(y, x.shape), f"np.{ufunc.__name__}(out=x)")
+    written_to = tuple([y if x is None else x for x, y in zip(out, found, strict=True)])
+    return written_to if len(out) > 1 else written_to[0]
 
 
 _BY_POSITION = {

@@ -74,7 +74,11 @@ class Methods(Unavailable):
         shared = np.may_share_memory(self._sample(), y._sample() if isinstance(y, Traced) else y)
         if copy is False and not shared and not self._scalar and 0 not in self.shape:
             raise ValueError("Unable to avoid creating a copy while reshaping.")
-        return self._view(y, read) if shared and not copy else y
+        if not shared:
+            return y
+        if copy:  # which has no gaps, by which NumPy decides what is a view of it
+            return y if y._sample().flags.forc else y.copy("K")
+        return self._view(y, read)
 
     def _order(self, order: str, name: str) -> str:
         """'C' or 'F', as a letter of NumPy's means it for this array."""
@@ -139,9 +143,10 @@ class Methods(Unavailable):
         value = self._sample()
         if value is None:
             return apply(arithmetic.positive, (self,), {})
-        if order == "K" or value.flags.c_contiguous:
-            return shape.cast(self, self.dtype)  # a 0-d array stays one
-        return shape.reshape(shape.reshape(self, shape=(-1,)), shape=self.shape)
+        found: Any = self
+        if order == "C" and not value.flags.c_contiguous:
+            found = shape.reshape(shape.reshape(found, shape=(-1,)), shape=self.shape)  # may have gaps still
+        return shape.cast(found, self.dtype)  # a 0-d array stays one
 
     def __copy__(self) -> Any:
         return self.copy()

@@ -138,9 +138,10 @@ def stand_in(found: Any, steps: Sequence[Instruction], k: int) -> str | None:
     if isinstance(found, ModuleType) or (id(found) in READERS and not calls(steps, k, last)):
         return None
     if id(found) in stand_ins.functions():
-        if not calls(steps, k, last):
+        method = isinstance(found, np.ufunc) and steps[last + 1].argval in stand_ins.METHODS_OF_UFUNCS
+        if not calls(steps, k, last + method):
             return None
-        if not (unpacks(steps, k, last) or _may_have_lists(found, arguments(steps, k, last))):
+        if not (method or unpacks(steps, k, last) or _may_have_lists(found, arguments(steps, k, last))):
             return None
     elif _standing_for(found) is found or (last == k and _is_operand(found, steps, k)):
         return None

@@ -3,8 +3,8 @@
 Python offers no protocol for ``type(x)``, and NumPy none for ``np.array([x, y])`` and ``np.sum([x, y])``, where x and y stand in a list. So
 the code of a differentiated function loads other names there: ``kind_of`` (type_tests.py) and stand-ins of NumPy's functions
 (numpy_calls.py), which differ for traced arrays alone. Line numbers do not change. This holds for the function itself and for what it
-reaches: functions and classes by their global names, in its closure, in its defaults and in the modules that it names, unless they belong
-to the standard library, to NumPy or to torch.
+reaches: functions, classes and objects by their global names, in its closure, in its defaults and in the modules that it names, unless they
+belong to the standard library, to NumPy or to torch.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ _FOREIGN = {*sys.stdlib_module_names, "numpy", "torch", "scipy", "pytest", "_pyt
 }
 # Code that was looked at, with the functions that it names, by its id: a reference to it, and the code with other names, where it has some.
 _KNOWN: dict[int, tuple[weakref.ref[CodeType], CodeType | None]] = {}
+# Classes whose methods were looked at, by their id.
+_CLASSES: weakref.WeakValueDictionary[int, type] = weakref.WeakValueDictionary()
+_ACCESSORS = ("fget", "fset", "func")  # of a property and of functools.cached_property
 
 
 def follow(f: Any) -> None:
@@ -49,7 +52,10 @@ def follow(f: Any) -> None:
     while waiting:
         found = waiting.pop()
         function = _function(found)
-        if function is None or id(function) in seen:
+        if function is None:
+            waiting += _members(found)
+            continue
+        if id(function) in seen:
             continue
         seen.add(id(function))
         for held in (*map(_held, function.__closure__ or ()), *(function.__defaults__ or ())):
@@ -72,7 +78,7 @@ def follow(f: Any) -> None:
                 _remember(code, new)
         waiting += _named(function)
         if found is not function:
-            waiting += _members(type(getattr(found, "__self__", found)))
+            waiting += _members(getattr(found, "__self__", found))
 
 
 _builtins_of = operator.attrgetter("__builtins__")  # some versions of the type stubs lack this attribute
@@ -151,13 +157,20 @@ def _named(function: FunctionType) -> Iterator[Any]:
             [vars(found)[n] for n in names & vars(found).keys()] if isinstance(found, ModuleType) else [found]
         )
         for member in members:
-            yield from _members(member) if isinstance(member, type) else _inside(member)
+            yield from _inside(member)
 
 
-def _members(kind: type) -> list[Any]:
-    """The methods of a class of somebody's own."""
-    own = str(kind.__module__).partition(".")[0] not in {*_FOREIGN, "refgrad"}
-    return [getattr(m, "__func__", m) for m in vars(kind).values()] if own else []
+def _members(x: Any) -> list[Any]:
+    """What x has as a class of somebody's own, or as an object of one: methods and what computes its properties, inherited ones too."""
+    found: list[Any] = []
+    for kind in x.__mro__ if isinstance(x, type) else type(x).__mro__:
+        own = str(kind.__module__).partition(".")[0] not in {*_FOREIGN, "refgrad"}
+        if own and id(kind) not in _CLASSES:
+            _CLASSES[id(kind)] = kind
+            for member in vars(kind).values():
+                found += _inside(getattr(member, "__func__", member))
+                found += [f for name in _ACCESSORS if type(f := getattr(member, name, None)) is FunctionType]
+    return found
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:

@@ -29,6 +29,7 @@ OF_SEQUENCES = frozenset({
     np.concatenate, np.stack, np.vstack, np.hstack, np.dstack, np.column_stack, np.block, np.select, np.choose, np.piecewise,
     np.linalg.multi_dot, np.histogramdd, np.histogram2d, np.diff, np.trim_zeros,
 })  # fmt: skip
+METHODS_OF_UFUNCS = ("reduce", "accumulate", "reduceat", "outer")
 _SEQUENCES = (list, tuple)  # a traced array is neither: asked for its class, it would name NumPy's
 # By a function of NumPy that asks none of its arguments for a protocol: what it means. refgrad/functions/undispatched.py fills the table.
 UNDISPATCHED: dict[Function, Function] = {np.full: full}
@@ -39,7 +40,10 @@ def functions() -> dict[int, tuple[Any, Any]]:
     """By the id of a function of NumPy: itself and its stand-in."""
     known: dict[int, tuple[Any, Any]] = {}
     for function in {*FUNCTIONS, *BY_FUNCTION}:
-        known[id(function)] = function, _of_lists(function)
+        known[id(function)] = (
+            function,
+            _of_ufunc(function) if isinstance(function, np.ufunc) else _of_lists(function),
+        )
     for function in CONVERSIONS:
         known[id(function)] = function, _conversion(function, functools.partial(converted, function))
     for kind in KINDS:
@@ -69,17 +73,26 @@ def stands_for(*functions: Function) -> Callable[[Function], Function]:
     return register
 
 
-def _of_lists(function: Function) -> Function:
-    """``function``, which may have traced arrays in lists and in arguments of which NumPy does not ask for protocols."""
+def _of_ufunc(ufunc: np.ufunc) -> Function:
+    """A ufunc and its methods."""
+    call = _of_lists(ufunc, protocol=True)
+    for name in METHODS_OF_UFUNCS:
+        setattr(call, name, _of_lists(getattr(ufunc, name), protocol=True))
+    return call
+
+
+def _of_lists(function: Function, *, protocol: bool = False) -> Function:
+    """``function``, which may have traced arrays in lists and in arguments of which NumPy does not ask for protocols.
+
+    ``protocol`` says whether NumPy asks all of its arguments.
+    """
     sequences = function in OF_SEQUENCES
     guard = GUARDS.get(function)
     known = None if guard is None else guard.rules | guard.values
 
-    protocol = isinstance(function, np.ufunc)  # of all traced arguments
-
     def call(*args: Any, **kwargs: Any) -> Any:
         listed = False
-        for x in (*args, *kwargs.values()) if kwargs else args:
+        for x in (*args, *[x for name, x in kwargs.items() if name != "out"]) if kwargs else args:
             if issubclass(type(x), _SEQUENCES) and holds_traced(x):
                 listed = True
                 break
@@ -90,7 +103,8 @@ def _of_lists(function: Function) -> Function:
         if listed and not sequences:
             args = tuple(map(_one_array, args))
             kwargs = {
-                name: _one_array(x) if known is None or name in known else x for name, x in kwargs.items()
+                name: _one_array(x) if name != "out" and (known is None or name in known) else x
+                for name, x in kwargs.items()
             }
         return function(*args, **kwargs) if protocol else call_function(function, args, kwargs)
 

@@ -84,6 +84,14 @@ def same(x: Member, y: Member) -> bool:
     return a is not None and b is not None and a.memory is b.memory
 
 
+def spread(y: Any, dims: tuple[int, ...]) -> Any:
+    """y over an array of shape ``dims``, which it may fit into more than once; y itself where it does not fit."""
+    try:
+        return y if np.shape(y) == dims else shape.broadcast_to(y, shape=dims)
+    except ValueError:
+        return y
+
+
 def store(x: Member, result: Member, what: str) -> None:
     """Give x the value ``result``, for each array that shares its memory. ``what`` names the statement in messages.
 

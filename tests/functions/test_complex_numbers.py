@@ -30,6 +30,7 @@ RIGHT: dict[str, Callable[[Array], Any]] = {
     **{f"{u.__name__}.accumulate": lambda z, u=u: u.accumulate(z, axis=1) for u in (np.add, np.subtract, np.multiply, np.divide)},
     **{f"{u.__name__}.reduceat": lambda z, u=u: u.reduceat(z, [0, 1], 1) for u in (np.add, np.subtract, np.multiply, np.divide)},
     **{f"{u.__name__}.at": lambda z, u=u: received(z, u) for u in (np.add, np.subtract, np.multiply, np.divide)},
+    "negative numbers to complex powers": lambda z: X ** z[0] * (-2.0) ** z[1] + np.power(z[0].real, z[1]),
     "outer": lambda z: np.subtract.outer(z[0], z[1]), "power.accumulate": lambda z: np.power.accumulate(z, axis=0),
     "reduce with initial": lambda z: np.subtract.reduce(z, initial=z[0, 0], where=MASK),
     "sum with initial": lambda z: np.sum(z, 1, initial=z[0, 0], where=MASK), "prod with initial": lambda z: np.prod(z, initial=z[0, 0]),

@@ -11,7 +11,7 @@ import pytest
 import refgrad as rg
 from refgrad import grad, jvp, vjp
 from refgrad.errors import NoRuleError
-from refgrad.numeric import complex_step
+from refgrad.numeric import complex_step, differences
 from refgrad.op import Traced
 from refgrad.tracing.dispatch import FUNCTIONS, GUARDS, OUT_PLACES, call_function, implements, plain
 from refgrad.tree import flatten
@@ -21,8 +21,12 @@ Array = Any
 X = np.array([[0.5, -1.25, 2.0], [1.5, 0.75, -0.5]])
 V = np.array([[1.0, -2.0, 0.5], [0.25, 3.0, -1.0]])
 
+
 CALLS: dict[str, Callable[[Array], Array]] = {
     "a ufunc": np.sin,
+    "a ufunc into a larger array": lambda x: np.sin(x[0], out=np.empty_like(x)),
+    "a ufunc of a number into an array": lambda x: np.add(x[0, 0], 1.0, out=np.empty_like(x)) * x,
+    "a ufunc into a tuple of one": lambda x: np.exp(x, out=(np.empty_like(x),)),
     "add.reduce": np.add.reduce,
     "add.reduce, axis by position": lambda x: np.add.reduce(x, 1),
     "add.reduce over all": lambda x: np.add.reduce(x, axis=None, keepdims=True),
@@ -197,3 +201,28 @@ def test_a_number_is_no_place_to_write_to() -> None:
     ):
         with pytest.raises(TypeError, match="return arrays must be of ArrayType"):
             rg.grad(call)(np.arange(3.0))
+
+
+def into(x: Array, ufunc: np.ufunc, *operands: Array, given: str, **kwargs: Any) -> Array:
+    """The results of a ufunc of two of them: written to arrays where ``given`` has an a, new ones where it has a dash."""
+    out = tuple([np.full_like(x, 0.25) if c == "a" else None for c in given])
+    found = ufunc(x, *operands, out=out, **kwargs)
+    assert all(y is a or a is None for y, a in zip(found, out, strict=True))
+    return found[0] * x + found[1] * X
+
+
+INTO: dict[str, Callable[[Array], Array]] = {
+    "modf into two arrays": lambda x: into(x, np.modf, given="aa"),
+    "modf into the second": lambda x: into(x, np.modf, given="-a"),
+    "divmod into the first": lambda x: into(x, np.divmod, 0.4, given="a-"),
+    "divmod into two, where": lambda x: into(x, np.divmod, 0.4, given="aa", where=X > 0),
+}
+
+
+@pytest.mark.parametrize("name", INTO)
+def test_a_ufunc_writes_some_of_its_results(name: str) -> None:
+    x = 0.9 * X  # away from whole quotients
+    value, slope = jvp(INTO[name], (x,), (V,))
+    assert np.array_equal(value, INTO[name](x))
+    assert np.allclose(slope, differences(INTO[name], (x,), (V,))[0])
+    assert np.isclose(np.sum(X * slope), np.sum(V * vjp(INTO[name], x)[1](X)[0]))

@@ -168,6 +168,27 @@ def test_a_copy_has_the_layout_of_numpys() -> None:
     assert np.allclose(rg.grad(f)(X), expected)
 
 
+COPIED: dict[str, Callable[[Any], Any]] = {
+    "a column": lambda x: x[:, :1].copy(), "every other": lambda x: x[0, ::2].copy(), "flattened": lambda x: x[0, ::2].flatten(),
+    "reversed": lambda x: x[:, ::-1].copy(), "raveled": lambda x: x[0, ::2].ravel(), "a diagonal": lambda x: np.diagonal(x).copy(),
+    "reshaped": lambda x: np.reshape(x[1, ::2], (2, 1), copy=True), "for Fortran": lambda x: x[:, ::2].copy("F").T,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COPIED)
+def test_a_copy_has_no_gaps_between_its_elements(name: str) -> None:
+    def f(x: Any) -> Any:
+        y = COPIED[name](x * 1.0)
+        flat = y.ravel()  # a view, therefore
+        flat *= 3.0
+        return np.sum(y * y) + np.sum(flat)
+
+    value, gradient = rg.value_and_grad(f)(X)
+    expected = differences(f, X, V)
+    assert value == f(X)
+    assert np.allclose([np.sum(gradient * V), rg.jvp(f, (X,), (V,))[1]], expected)
+
+
 def test_a_copy_of_a_0d_array_can_be_written_to() -> None:
     def f(x: Any) -> Any:
         y = x.copy()
@@ -175,8 +196,13 @@ def test_a_copy_of_a_0d_array_can_be_written_to() -> None:
         y += 1.0
         return z * z
 
-    assert f(np.array(1.5)) == 6.25
-    assert rg.grad(f)(np.array(1.5)) == 5.0
+    def g(x: Any) -> Any:
+        y = z = np.copy(x)  # a 0-d array also of a number
+        y += 1.0
+        return z * z
+
+    assert f(np.array(1.5)) == g(1.5) == 6.25
+    assert rg.grad(f)(np.array(1.5)) == rg.grad(g)(1.5) == rg.jvp(g, (1.5,), (1.0,))[1] == 5.0
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

@@ -47,6 +47,42 @@ def made() -> Any:
     return call
 
 
+def kind_of_its_own() -> Any:
+    """A class that nothing else reaches."""
+
+    class Kind:
+        functions = (lambda x: np.array([x, 3.0]),)
+
+        def __init__(self, x: Array = 0.0) -> None:
+            self.x = x
+
+        def pair(self, x: Array) -> Array:
+            return np.array([x, x * x]) if type(x) is np.float64 else 0.0 * x
+
+        @classmethod
+        def pairs(cls, x: Array) -> Array:
+            return np.array([[x, 1.0], [2.0, x * x]])
+
+        @property
+        def both(self) -> Array:
+            return np.array([self.x, 2.0])
+
+        @functools.cached_property
+        def kept(self) -> Array:
+            return np.array([self.x, 2.0])
+
+    return Kind
+
+
+OBJECT, INHERITED, DERIVED = kind_of_its_own()(), type("Child", (kind_of_its_own(),), {})(), kind_of_its_own()
+COMPUTED, CACHED, FAMILY = kind_of_its_own(), kind_of_its_own(), kind_of_its_own()
+CHILD = type("Child", (DERIVED,), {})
+
+
+def held(x: Any) -> Any:
+    return lambda t: x.pair(t) + 0.0
+
+
 module = types.ModuleType("somebodys")
 exec("import numpy\ndef squares(x):\n    return numpy.array([x, x * x])", vars(module))  # noqa: S102
 TABLE = {"pair": pair}
@@ -68,6 +104,13 @@ REACHED: dict[str, Any] = {
     "partial": functools.partial(pair),
     "a lambda in a list": through_a_list([lambda x: np.array([x, 1.0])]),
     "a property": lambda x: x * Model().plain,
+    "a method of a global object": lambda x: OBJECT.pair(x) + 0.0,
+    "an inherited method": lambda x: INHERITED.pair(x) + 0.0,
+    "an inherited method of a class": lambda x: CHILD.pairs(x) + 0.0,
+    "a method of an object in a closure": held(kind_of_its_own()()),
+    "a computed property": lambda x: COMPUTED(x).both + 0.0,
+    "a cached property": lambda x: CACHED(x).kept + 0.0,
+    "a list of a class": lambda x: FAMILY.functions[0](x) + 0.0,
 }
 
 
@@ -87,11 +130,11 @@ def test_functions_that_python_makes_of_one_code_are_followed_each() -> None:
 @pytest.mark.parametrize("name", REACHED)
 def test_its_calls_of_numpy_take_lists(name: str) -> None:
     f = REACHED[name]
-    due = f(0.75)
+    due = f(np.float64(0.75))
     value, slope = rg.jvp(f, (0.75,), (1.0,))
     assert np.array_equal(value, due)
     h = 2.0**-12
-    assert np.allclose(slope, (f(0.75 + h) - f(0.75 - h)) / (2 * h), rtol=h)
+    assert np.allclose(slope, (f(np.float64(0.75 + h)) - f(np.float64(0.75 - h))) / (2 * h), rtol=h)
 
 
 def test_code_with_builtins_of_its_own_is_left_alone() -> None:

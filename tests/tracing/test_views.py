@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 
 import refgrad as rg
 from refgrad.bounds.formats import FORMATS
@@ -341,7 +342,9 @@ def test_a_view_with_axes_of_an_array_without(view: Callable[[Array], Array]) ->
 RAVELED: dict[str, Callable[[Array], Array]] = {
     "all": lambda y: y.ravel(), "reversed": lambda y: y[0, ::-1].ravel(), "every other": lambda y: np.ravel(y[0, ::2]),
     "columns": lambda y: y.T.ravel(), "flipped": lambda y: np.ravel(np.flip(y[0])), "reversed, reshaped": lambda y: y[0, ::-1].reshape(-1),
-    "every other, reshaped": lambda y: y[0, ::2].reshape(1, -1),
+    "every other, reshaped": lambda y: y[0, ::2].reshape(1, -1), "diagonal": lambda y: np.diagonal(y).ravel(),
+    "lower diagonal": lambda y: np.diag(y.T, -1).ravel("F"), "windows": lambda y: sliding_window_view(y[0], 2).ravel(),
+    "windows, reshaped": lambda y: sliding_window_view(y, (1, 2)).reshape(-1),
 }  # fmt: skip
 
 
