@@ -33,9 +33,8 @@ if hasattr(nox.options, "download_python"):  # nox before 2025.11 never download
 ROOT = Path(__file__).parent
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 TORCH = os.environ.get("REFGRAD_TORCH", "torch>=2.6")
-TORCHES = os.environ.get(
-    "REFGRAD_TORCH", "torch==2.6.* torch>=2.6"
-).split()  # the oldest supported, and the newest there is
+# The oldest supported, and the newest there is.
+TORCHES = os.environ.get("REFGRAD_TORCH", "torch==2.6.* torch>=2.6").split()
 # Another framework is judged in a Python of its own: which one, and what is installed there.
 BACKENDS = {
     "autograd": ("3.12", ["autograd==1.9.*", "scipy"]),
@@ -230,9 +229,8 @@ def lint(session: nox.Session) -> None:
     fix = "--fix" in session.posargs
     session.run("ruff", "check", *(["--fix"] if fix else []), ".")
     session.run("ruff", "format", *([] if fix else ["--check"]), ".")
-    session.run(
-        "towncrier", "build", "--draft", "--version", "next", silent=True
-    )  # it fails on a fragment it cannot read
+    # It fails on a fragment that it cannot read.
+    session.run("towncrier", "build", "--draft", "--version", "next", silent=True)
 
 
 @nox.session

@@ -71,9 +71,8 @@ def array(x: Any, what: str) -> Any:
         return ordinary(x, what, DtypeError)
     refuse_tensor(x, what)
     y = np.asarray(x)
-    return (
-        y[()] if isinstance(x, (int, float, complex)) else y
-    )  # a number becomes a scalar: neither can be written to
+    # A number becomes a scalar: neither can be written to.
+    return y[()] if isinstance(x, (int, float, complex)) else y
 
 
 def differentiable(leaves: Sequence[Any], names: Sequence[str], who: str) -> list[Array]:

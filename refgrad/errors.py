@@ -8,9 +8,8 @@ from typing import Any
 class RefgradError(Exception):
     """Base of all errors that refgrad raises on purpose."""
 
-    levels: tuple[
-        int, ...
-    ] = ()  # of the transformations whose derivative is lost; empty: all that run in this thread
+    # of the transformations whose derivative is lost; empty: all that run in this thread
+    levels: tuple[int, ...] = ()
 
 
 class RegistrationError(RefgradError, TypeError):

@@ -131,9 +131,7 @@ def unit(x: Array) -> float:
     if not mantissa.size:
         return math.inf
     digits = (mantissa * 2.0**_DOUBLE).astype(np.int64)
-    lowest = (
-        np.frexp((digits & -digits).astype(np.float64))[1] + exponent
-    )  # of the last digit that is not zero
+    lowest = np.frexp((digits & -digits).astype(np.float64))[1] + exponent  # of the last nonzero digit
     return math.ldexp(1.0, int(lowest.min()) - 1 - _DOUBLE)
 
 

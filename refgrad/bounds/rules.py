@@ -69,9 +69,8 @@ def added(run: Evaluation) -> Radius:
 
 def _everywhere(x: Radius) -> bool:
     """Whether no element is zero or false."""
-    return bool(
-        np.count_nonzero(x) == (x.size if type(x) is np.ndarray else np.size(x))
-    )  # a radius may be a number
+    # A radius may be a number.
+    return bool(np.count_nonzero(x) == (x.size if type(x) is np.ndarray else np.size(x)))
 
 
 def _inexact(x: Array, e: Radius) -> bool:

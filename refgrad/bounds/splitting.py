@@ -133,9 +133,8 @@ def _two_parts(left: Any, right: Any, size: Array) -> Array | None:
     width = _width(1, terms)
     (a,), (b,) = _split(x, near_x, 1, width), _split(y, near_y, 1, width)
     sums = np.sum(np.abs(a), axis=-1, keepdims=True) + np.sum(np.abs(near_y), axis=-2, keepdims=True)
-    sums *= 2.0 ** (
-        _WIDE - _BITS + 2 - (width + 1)
-    )  # twice 2^-53 2^-(w+1) in units of 2^-65: (k + 4)/k is below 1.2
+    # Twice 2^-53 2^-(w+1) in units of 2^-65: (k + 4)/k is below 1.2.
+    sums *= 2.0 ** (_WIDE - _BITS + 2 - (width + 1))
     poor = (size < sums) & (size > 0)
     few = np.count_nonzero(poor)
     if few * _FEW > size.size or (few and size.ndim > 2):

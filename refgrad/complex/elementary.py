@@ -48,9 +48,8 @@ def _draw_power(draws: Draws) -> Params:
     exponent = draws.choice((2, 3, 0.5, -1, -2, 4, 1.5, "complex", 0, 1))
     shape = draws.shape(0, 2)
     given = pair(draws, "z", shape)
-    on_cut = (given["z"] < 0) & (
-        given["z_imag"] == 0
-    )  # second derivatives of frameworks take either side of the cut
+    # Second derivatives of frameworks take either side of the cut.
+    on_cut = (given["z"] < 0) & (given["z_imag"] == 0)
     given["z"] = np.where(on_cut, -given["z"], given["z"])
     if exponent == "complex":
         return {**given, **pair(draws, "exponent", shape)}

@@ -115,9 +115,8 @@ class _Picture:
             for j in graph.nodes[k].of:
                 self.users[j].append(k)
         self.built_in = self._built_in()  # constants that are part of their users' symbols
-        self.contributions: dict[int, list[PlainArray]] = {
-            k: [] for k in self.order
-        }  # to each node's gradient
+        # to each node's gradient
+        self.contributions: dict[int, list[PlainArray]] = {k: [] for k in self.order}
 
     def result(self) -> Picture:
         place: dict[int, int] = {}

@@ -38,10 +38,8 @@ def _envelope(x: Array, order: int) -> Array:
 # Kernels have quotients of two polynomials of degree 8 (Horner's rule, 32 roundings, and the quotient) in place of P and Q, and of the
 # series up to 5. Sine, cosine, a root and four products follow, or a logarithm.
 ROUNDINGS = 40.0
-_SQUARES = (
-    3.8317059702**2,
-    7.0155866698**2,
-)  # of the first two zeros of J_1 above 0 (Abramowitz and Stegun, table 9.5)
+# Squares of the first two zeros of J_1 above 0 (Abramowitz and Stegun, table 9.5).
+_SQUARES = (3.8317059702**2, 7.0155866698**2)
 
 
 def error_size(x: Array, y: Array, order: int, kind: str) -> Array:

@@ -157,9 +157,8 @@ def second_kind(x: Array, order: int) -> Array:
     near, far = np.minimum(safe, SERIES_TO), np.maximum(safe, SERIES_TO)
     y0, y1 = [np.where(safe <= SERIES_TO, a, b) for a, b in zip(_beside_0(near), _far(far)[2:], strict=True)]
     y = _by_equation(safe, y0, -y1, order)
-    y = np.where(
-        np.isnan(y), np.where(order % 2, np.inf, -np.inf), y
-    )  # terms that are out of range; the largest has this sign
+    # Where terms are out of range, the largest has this sign.
+    y = np.where(np.isnan(y), np.where(order % 2, np.inf, -np.inf), y)
     y = np.where(x == 0, np.inf if order % 2 else -np.inf, y)
     return np.where(inside | (x == 0), y, np.where(x == np.inf, 0.0, np.nan))
 
@@ -215,9 +214,8 @@ def _beside_0(x: Array) -> tuple[Array, Array]:
 
 def _far(x: Array) -> tuple[Array, Array, Array, Array]:
     """J_0, J_1, Y_0 and Y_1 at finite x from SERIES_TO on."""
-    root = (
-        1 / np.sqrt(x.dtype.type(PI)) / np.sqrt(x)
-    )  # sqrt(2/(pi x)) times the sqrt(1/2) of sine and cosine of pi/4
+    # sqrt(2/(pi x)) times the sqrt(1/2) of sine and cosine of pi/4.
+    root = 1 / np.sqrt(x.dtype.type(PI)) / np.sqrt(x)
     sine, cosine = np.sin(x), np.cos(x)
     both, gap = sine + cosine, sine - cosine
     t = 2 * np.square(SERIES_TO / x) - 1

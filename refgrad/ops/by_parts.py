@@ -163,9 +163,8 @@ def _quotient(x1: Parts, x2: Parts) -> Parts:
     that rounds up to four times more, and the divisor twice more: six roundings of the sum of the products' magnitudes cover both.
     """
     if x2.im is None:
-        nothing = 0.0 * np.reciprocal(
-            x2.re
-        )  # kernels take it as a complex number; what they multiply by is unknown beyond the range
+        # Kernels take x2 as a complex number; what they multiply by is unknown beyond the range.
+        nothing = 0.0 * np.reciprocal(x2.re)
         re = x1.re / x2.re
         im = zeros(re) if x1.im is None else x1.im / x2.re
         return Parts(re + ROOM(re, roundings=6) + nothing, im + ROOM(im, roundings=6) + nothing)

@@ -138,9 +138,8 @@ def _own(operand: tuple[str, Array], other: str, keep: str) -> tuple[str, Array]
 def _arranged(term: str, x: Array, groups: tuple[list[str], ...], lengths: dict[str, int]) -> PlainArray:
     """x with the labels of the first group as axes of a stack, and one axis for each of the other two groups."""
     x = x.transpose([term.index(c) for group in groups for c in group])
-    x = np.broadcast_to(
-        x, [lengths[c] for group in groups for c in group]
-    )  # a label of size 1 stands for any
+    # A label of size 1 stands for any.
+    x = np.broadcast_to(x, [lengths[c] for group in groups for c in group])
     return x.reshape([lengths[c] for c in groups[0]] + [math.prod(lengths[c] for c in g) for g in groups[1:]])
 
 

@@ -26,11 +26,8 @@ from refgrad.ops.by_parts import Parts, zeros
 from refgrad.ops.fourier_bounds import DFT_PART, IRDFT_PART
 
 NUMPY: Any = np.fft  # whose stubs take norms as literals alone
-TRANSPOSED = {
-    "backward": "forward",
-    "forward": "backward",
-    "ortho": "ortho",
-}  # the norm of the inverse with the same scale
+# The norm of the inverse with the same scale.
+TRANSPOSED = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
 
 
 def _dft_by_parts(op: Any, operands: tuple[Parts, ...], params: Params) -> Parts:

@@ -196,9 +196,7 @@ def _root_of_one_plus_square(x: Array) -> Array:
     """sqrt(1 + x^2); of complex numbers sqrt(1 - ix) sqrt(1 + ix), which has the cuts of arcsinh."""
     if x.dtype.kind != "c":
         return np.hypot(x, 1.0)
-    unit = np.where(
-        np.imag(x) < 0, 1j, complex(-0.0, 1.0)
-    )  # i; the product keeps the sign of a zero real part
+    unit = np.where(np.imag(x) < 0, 1j, complex(-0.0, 1.0))  # i; the sign of a zero real part is kept
     turned = unit.astype(x.dtype) * x
     return np.sqrt(complex_numbers.one_minus(turned)) * np.sqrt(complex_numbers.one_plus(turned))
 

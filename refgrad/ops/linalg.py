@@ -303,9 +303,8 @@ def _norm_rounding(run: Evaluation) -> Any:
     else:
         powers, top = x**p, center + carried
         logs = np.abs(np.log(np.where(x > 0, x, 1)))
-        inexact = (
-            0 if p == np.rint(p) else p * np.max(logs, axis=axis, keepdims=True, initial=0)
-        )  # p itself is rounded
+        # p itself is rounded.
+        inexact = 0 if p == np.rint(p) else p * np.max(logs, axis=axis, keepdims=True, initial=0)
         each = 1.0 if p == 2 else 2 * fmt.ulp("power") + inexact
         total = np.sum(powers, axis=axis, keepdims=True)
         error = (np.maximum(terms - 1, 0) * fmt.u_acc + each * fmt.u) * total + terms * fmt.eta

@@ -18,9 +18,8 @@ from refgrad.ops.dense_linalg import lapack, square
 from refgrad.ops.solving import finite
 
 _TERMS = 18  # 2^-18/18! is below the rounding of long double
-_COEFFICIENT = (
-    11.0  # the largest of the schemes with few products (Bader, Blanes and Casas, Mathematics 7, 2019)
-)
+# The largest of the schemes with few products (Bader, Blanes and Casas, Mathematics 7, 2019).
+_COEFFICIENT = 11.0
 _MOST = 1100  # squarings: more than any matrix of float64 needs
 
 

@@ -344,12 +344,10 @@ def _cross_entropy_rounding(run: Evaluation) -> Any:
         exact = exactness.total(fmt, np.sum(np.abs(terms)), exactness.unit(terms))
         if exact is not None and exactness.fits(fmt, np.asarray(y)):
             return None
-    radius = carried + (labels - 1) * fmt.u * (
-        np.abs(y) + carried
-    )  # terms are of one sign: their sum is its own size
-    radius = np.where(
-        (np.abs(y) * labels > fmt.max) & (np.abs(y) < fmt.max), np.inf, radius
-    )  # the sum overflows before it is divided
+    # Terms are of one sign: their sum is its own size.
+    radius = carried + (labels - 1) * fmt.u * (np.abs(y) + carried)
+    # The sum overflows before it is divided.
+    radius = np.where((np.abs(y) * labels > fmt.max) & (np.abs(y) < fmt.max), np.inf, radius)
     return radius + 2 * fmt.store(y, radius)
 
 

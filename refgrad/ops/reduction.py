@@ -181,9 +181,8 @@ def _extreme_rounding(run: Evaluation) -> Any:
     fmt, forward, y, xs, es, params = run
     x, e = xs[0], es[0]
     initial = params["initial"]
-    rounded = (
-        0.0 if initial is None else np.where(y == initial, fmt.u * abs(initial), 0.0)
-    )  # a constant that the format may not hold
+    # The format may not hold this constant.
+    rounded = 0.0 if initial is None else np.where(y == initial, fmt.u * abs(initial), 0.0)
     if e is None:
         return rounded if np.any(rounded) else None
     radius = np.maximum(np.maximum(forward(x + e, **params) - y, y - forward(x - e, **params)), rounded)

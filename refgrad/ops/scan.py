@@ -175,9 +175,8 @@ def _as_quotients_rounding(run: Evaluation) -> Any:
         unsafe = np.flip(np.logical_or.accumulate(np.flip(unsafe, axis), axis), axis)
     else:
         ratios = _cumsum(terms * inverse, axis)
-        extra = lost * ratios + np.shape(y)[axis] * fmt.eta * _cumprod(
-            factors, axis
-        )  # a quotient may underflow
+        # A quotient may underflow.
+        extra = lost * ratios + np.shape(y)[axis] * fmt.eta * _cumprod(factors, axis)
         unsafe = unsafe | (ratios > fmt.max)
     return np.where(unsafe, np.where(np.isfinite(y), np.inf, np.nan), e + extra)
 

@@ -51,9 +51,8 @@ def spread(y: Array, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Arra
         y = y.reshape(kept(shape, axis))
     if isinstance(y, Traced):
         return broadcast_to(y, shape=shape)
-    x = np.empty(
-        shape, y.dtype
-    )  # faster than a broadcast view, and a gradient that ends here can be written to
+    # Faster than a broadcast view, and a gradient that ends here can be written to.
+    x = np.empty(shape, y.dtype)
     x[...] = y
     return x
 

@@ -95,9 +95,8 @@ def _symmetric(a: Array) -> list[Array]:
     top = np.max(np.abs(a), axis=(-2, -1), initial=0)
     top = np.where(top > 0, top, 1)
     scaled = (a / top[..., None, None]).astype(np.complex128 if a.dtype.kind == "c" else np.float64)
-    sigma = np.linalg.svd(
-        np.where(np.isfinite(scaled), scaled, 0), compute_uv=False
-    )  # it does not return from NaN
+    # It does not return from NaN.
+    sigma = np.linalg.svd(np.where(np.isfinite(scaled), scaled, 0), compute_uv=False)
     sigma = np.where(np.all(np.isfinite(scaled), axis=(-2, -1))[..., None], sigma, np.nan)
     sigma = (sigma + n * 2.0**-50 * sigma[..., :1]).astype(top.dtype) * top[..., None]
     s: list[Array] = [np.ones(a.shape[:-2], top.dtype), *[np.zeros(a.shape[:-2], top.dtype)] * n]

@@ -86,9 +86,8 @@ def _torch_var(torch: Any, f: Any, x: Any, axis: Axis, ddof: Any, keepdims: bool
     if where is True:
         return f(x, dims(x, axis), correction=ddof, keepdim=keepdims)
     shape = tuple(x.shape)
-    x = torch.where(
-        torch.as_tensor(np.asarray(where), device=x.device), x, torch.zeros_like(x)
-    )  # a NaN that does not count stays out of the products
+    # A NaN that does not count stays out of the products.
+    x = torch.where(torch.as_tensor(np.asarray(where), device=x.device), x, torch.zeros_like(x))
     mean = torch_mean(torch, x, axis, True, where)
     y = torch_sum(torch, (x - mean) ** 2, axis, keepdims, None, where)
     left = torch.as_tensor(_freedom(shape, axis, ddof, where), device=x.device).to(x.dtype).reshape(y.shape)

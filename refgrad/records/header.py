@@ -41,9 +41,8 @@ class Header(Record):
     examples: str = ""  # of each family, dtype and device
     workers: str = ""
     backend: str = "torch"  # what was judged; older files do not name it
-    calls: Mapping[str, str] = field(
-        default_factory=dict
-    )  # mode -> what the backend calls it, where that is another name
+    # mode -> what the backend calls it, where that is another name
+    calls: Mapping[str, str] = field(default_factory=dict)
     ops: tuple[str, ...] = ()  # the ops that were selected; empty: all
     budget: str = ""  # the time that the run was given instead of a number of cases, in seconds; empty: none
     address: str = ""  # how the command named the backend, with its settings; older files do not tell it

@@ -73,9 +73,7 @@ class Record:
 
 _COLUMNS: dict[type[Record], tuple[tuple[str, Column, object], ...]] = {}
 _REQUIRED = object()  # the default of a field that has none, or whose line may not leave it out
-Reader = tuple[
-    str, Callable[..., object], tuple[object, ...], object
-]  # field, how it is read, limits, default
+Reader = tuple[str, Callable[..., object], tuple[object, ...], object]  # field, reader, limits, default
 _READERS: dict[type[Record], tuple[Reader, ...]] = {}
 
 

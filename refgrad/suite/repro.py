@@ -139,9 +139,8 @@ def find(path: str, name: str = "") -> Case:
         return case
     run = load(path)
     recorded: set[str] = set()
-    kept: dict[
-        str, CaseRecord
-    ] = {}  # the last case that matches: no other is needed where it is the only one
+    # The last case that matches: no other is needed where it is the only one.
+    kept: dict[str, CaseRecord] = {}
     for record in each_case(run):
         recorded.add(record.id)
         kept = {record.id: record} if record.id.startswith(name) else kept

@@ -55,9 +55,8 @@ def last_failures(path: Path) -> Failures:
     records = {r.id: r.case_record for r in failed if r.case_record is not None}
     cases = {Case.from_dict(dict(record.case)).id: record.content for record in records.values()}
     written = {f"test_item[{r.id}]" for r in failed if r.family == TEXTBOOK}
-    crashed = {
-        c.item for c in run.crashes if "[" in c.item
-    }  # others are no tests, such as a file that could not be collected
+    # Others are no tests, such as a file that could not be collected.
+    crashed = {c.item for c in run.crashes if "[" in c.item}
     tests = [*map(name_of_case, cases), *sorted(written | crashed)]
     if not tests:
         raise ArgumentError(

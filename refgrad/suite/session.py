@@ -177,9 +177,8 @@ def _no_other_plugins() -> Iterator[None]:
         "PYTEST_ADDOPTS": os.environ.get("REFGRAD_PYTEST_ADDOPTS", ""),
         "PYTEST_PLUGINS": os.environ.get("REFGRAD_PYTEST_PLUGINS", ""),
     }
-    with mock.patch.dict(
-        os.environ, settings
-    ):  # afterwards the environment is as before, whatever a kernel did to it
+    # Afterwards the environment is as before, whatever a kernel did to it.
+    with mock.patch.dict(os.environ, settings):
         yield
 
 
@@ -236,9 +235,8 @@ def _arguments(path: Path, wanted: Scope, parts: Sequence[str]) -> list[str]:
         of_use = max(MOST, len(wanted.cases)) if SINGLE_CASES[0] not in parts else wanted.workers
         number = min(wanted.workers, of_use)  # a process without a block of cases would start for nothing
         arguments += ["-p", "xdist.plugin", "-n", str(number), "--max-worker-restart=100"]
-        arguments += [
-            "--maxschedchunk=1"
-        ]  # a worker holds one item and the next, so that long items at the beginning are shared out
+        # A worker holds one item and the next, so that long items at the beginning are shared out.
+        arguments += ["--maxschedchunk=1"]
     arguments += ["--refgrad-full"] if wanted.profile == "nightly" else []
     return arguments
 

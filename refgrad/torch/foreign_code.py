@@ -14,19 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_KNOWN_PACKAGES = {
-    "torch",
-    "refgrad",
-    "conformance",
-    "numpy",
-    *sys.stdlib_module_names,
-}  # packages whose functions are not third-party code
+# Packages whose functions are not third-party code.
+_KNOWN_PACKAGES = {"torch", "refgrad", "conformance", "numpy", *sys.stdlib_module_names}
 _REGISTERED = re.compile(r"^(\w+): registered at (.+\.py|/dev/null):\d+ ::", re.MULTILINE)
-_NOT_KERNELS = {
-    "Meta",
-    "CompositeExplicitAutograd",
-    "BackendSelect",
-}  # torch itself registers hundreds with these keys
+# torch itself registers hundreds with these keys.
+_NOT_KERNELS = {"Meta", "CompositeExplicitAutograd", "BackendSelect"}
 
 
 @dataclass(frozen=True)
@@ -139,9 +131,7 @@ def _kernels(device: str, _count: int) -> dict[str, list[str]]:
             continue
         op = name.replace("/", "::")
         for at, file in _REGISTERED.findall(torch._C._dispatch_dump(op)):
-            source = (
-                file if file.endswith(".py") else _holder(entry)
-            )  # older releases of torch record no file
+            source = file if file.endswith(".py") else _holder(entry)  # older releases record no file
             if at == key and not source.startswith(home):
                 found.setdefault(source, []).append(op)
     return found

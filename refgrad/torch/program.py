@@ -106,9 +106,8 @@ def as_array(t: Tensor) -> PlainArray:
     if t._is_zerotensor():  # forward mode's symbolic zero has no memory
         t = torch.zeros(t.shape, dtype=t.dtype)
     if not t.is_cpu:
-        t = (
-            t.detach().cpu()
-        )  # numpy() takes no tensor of a subclass, as a device written in Python may have them
+        # numpy() takes no tensor of a subclass, as a device written in Python may have them.
+        t = t.detach().cpu()
     if t.dtype in LACKING:
         t = t.detach().double()
     x: PlainArray = t.numpy(force=True)

@@ -66,9 +66,8 @@ class Recording(TorchFunctionMode):
         self.lines: list[str] = []
         self.imports: dict[str, str] = {}  # by name, the module it is imported from
         self.applied: set[str] = set()  # third-party torch.autograd.Functions that the text calls by name
-        self.foreign_modules: set[str] = (
-            set()
-        )  # third-party modules whose functions were called, imported or not
+        # third-party modules whose functions were called, imported or not
+        self.foreign_modules: set[str] = set()
         self._names: dict[int, str] = {}
         self._named_tensors: list[Tensor] = []  # keeps the tensors alive, because _names has them by id
         self._count = 0

@@ -43,9 +43,7 @@ def _norm(x, ord, axis, keepdims):  # noqa: A002 - the op's parameter
 
 def _sinc(x, order):
     if order:
-        raise serving.Unsupported(
-            "op", "sinc with an order"
-        )  # its derivatives are ops of their own in refgrad
+        raise serving.Unsupported("op", "sinc with an order")  # its derivatives are ops of their own
     return jnp.sinc(x)
 
 

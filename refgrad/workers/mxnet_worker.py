@@ -78,13 +78,11 @@ def index(key):
         raise serving.Unsupported("op", "getitem with a boolean")
     arrays = [k for k in parts if isinstance(k, np.ndarray)]
     if arrays and None in [k for k in parts if not isinstance(k, np.ndarray)]:
-        raise serving.Unsupported(
-            "op", "getitem with an array and a new axis"
-        )  # it stands elsewhere (docs/findings)
+        # The new axis stands elsewhere (docs/findings).
+        raise serving.Unsupported("op", "getitem with an array and a new axis")
     if any(k.dtype.kind == "b" or (k < 0).any() for k in arrays):
-        raise serving.Unsupported(
-            "op", "getitem with an array of negative integers or of booleans"
-        )  # its gradient may crash
+        # Its gradient may crash.
+        raise serving.Unsupported("op", "getitem with an array of negative integers or of booleans")
     parts = tuple(mx.np.array(k, dtype=k.dtype) if isinstance(k, np.ndarray) else k for k in parts)
     return parts if isinstance(key, tuple) else parts[0]
 
@@ -148,9 +146,7 @@ def table(nx):
 
     def cross_entropy(x, labels, axis):
         if rank(x) < 2:
-            raise serving.Unsupported(
-                "op", "cross_entropy of a vector"
-            )  # pick takes no labels without dimensions
+            raise serving.Unsupported("op", "cross_entropy of a vector")  # pick takes no 0-d labels
         labels = bound(np.asarray(labels, np.int32), f"labels{len(BOUND)}")
         return -xp.mean(npx.pick(npx.log_softmax(x, axis=axis), labels, axis=axis))
 

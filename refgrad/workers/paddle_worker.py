@@ -87,9 +87,8 @@ def taken(x, key):
     """x[key]."""
     parts = key if isinstance(key, tuple) else (key,)
     if len(parts) > 1 and any(isinstance(k, np.ndarray) for k in parts):
-        raise serving.Unsupported(
-            "op", "getitem with an array beside other indices"
-        )  # wrong shapes (docs/findings)
+        # Shapes are wrong (docs/findings).
+        raise serving.Unsupported("op", "getitem with an array beside other indices")
     parts = tuple(paddle.to_tensor(k) if isinstance(k, np.ndarray) else k for k in parts)
     return x[parts if isinstance(key, tuple) else parts[0]]
 

@@ -94,9 +94,8 @@ def indexed(x, key):
     if any(isinstance(k, (bool, np.bool_)) for k in parts):
         raise serving.Unsupported("op", "getitem with a boolean")
     if any(isinstance(k, np.ndarray) and k.dtype == bool and not k.size for k in parts):
-        raise serving.Unsupported(
-            "op", "getitem with a mask of no elements"
-        )  # taken for positions (docs/findings)
+        # It is taken for positions (docs/findings).
+        raise serving.Unsupported("op", "getitem with a mask of no elements")
     return x[tuple(key) if isinstance(key, tuple) else key]
 
 

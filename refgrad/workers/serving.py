@@ -173,9 +173,8 @@ def reason(error, refused=False):
     cause = error.__cause__ if isinstance(error, Failed) and error.__cause__ is not None else error
     lines = [line for line in str(cause).splitlines() if line.strip()] or [""]
     text = "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
-    first = (
-        lines[-1] if lines[0].startswith("Traceback") else lines[0]
-    )  # a message may begin with a traceback of its own
+    # A message may begin with a traceback of its own.
+    first = lines[-1] if lines[0].startswith("Traceback") else lines[0]
     words = f"{type(cause).__name__}: {first[:200]}"
     return {"words": words, "refused": refused, "node": node, "details": "" if refused else text[-LONGEST:]}
 

@@ -214,9 +214,7 @@ TWINS = {
     "where": tf.where,
     "maximum": _alike(tf.maximum),
     "minimum": _alike(tf.minimum),
-    "clip": lambda x, low, high: tf.minimum(
-        tf.maximum(x, low), high
-    ),  # clip_by_value excludes bounds that cross
+    "clip": lambda x, low, high: tf.minimum(tf.maximum(x, low), high),  # not clip_by_value: bounds may cross
     "heaviside": tnp.heaviside,
     # elementary functions
     "exp": tf.exp,

@@ -67,9 +67,8 @@ class Program:
             return inputs[name] if name else held(value, self.dtype)
 
         def tap(k, y):
-            y = (
-                tf.identity(y) if id(y) in taken else y
-            )  # what an op returned as it was has gradients of its own
+            # What an op returned as it was has gradients of its own.
+            y = tf.identity(y) if id(y) in taken else y
             taken.add(id(y))
             return y
 

@@ -21,9 +21,8 @@ from refgrad.report.analysis.text import short
 from refgrad.report.analysis.way_tally import Way, worse
 from refgrad.report.page.replay import textbook_drawing
 
-FLAGGED = (
-    "flagged"  # everything agrees, and the item has a remark, such as a misprint or an example that must fail
-)
+# Everything agrees, and the item has a remark, such as a misprint or an example that must fail.
+FLAGGED = "flagged"
 WAYS = ("reference forward", "reference reverse", "closed form", "torch")  # all other ways share one column
 
 

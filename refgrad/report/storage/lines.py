@@ -19,10 +19,8 @@ from refgrad.records import CaseRecord, News, Torn, encoded
 
 CHUNK = 32 << 20  # bytes of lines that are sorted in memory
 _BLOCK = 1 << 16  # bytes that are read from the temporary file at once
-_SHARED = (
-    CaseRecord.TYPE,
-    News.TYPE,
-)  # several processes may write equal lines of these types; one of them is kept
+# Several processes may write equal lines of these types; one of them is kept.
+_SHARED = (CaseRecord.TYPE, News.TYPE)
 _TORN = encoded(Torn()).strip()
 
 

@@ -55,9 +55,8 @@ class RunReader:
         self.end: End | None = None
         self._tally = Tally()
         self._kept: list[Result] = []  # counted already
-        self._waiting: list[
-            Result
-        ] = []  # for their case, or for the end of the file: an expected disagreement is known
+        # for their case, or for the end of the file: an expected disagreement is known
+        self._waiting: list[Result] = []
         self._outlines: dict[str, CaseOutline] = {}  # by id
         self._audits: dict[tuple[bool, str, str, str], Audit] = {}
         self._news: set[News] = set()

@@ -24,11 +24,8 @@ from refgrad.testing.cases.case import Case
 from refgrad.tracing.ball import Ball, exact
 
 _TRIES = 16  # samples of an op
-_COTANGENT = (
-    1.0,
-    5.0,
-    7.0,
-)  # by turns: shares of them at a tie are no integers, and of neighbours none are equal, which hides a tie of sort
+# By turns: shares of them at a tie are no integers, and of neighbours none are equal, which hides a tie of sort.
+_COTANGENT = (1.0, 5.0, 7.0)
 
 
 def on_grid(case: Case) -> bool:
@@ -87,9 +84,8 @@ def _short(x: PlainArray, fmt: Format) -> bool:
     if not 0 < top < np.inf:
         return top == 0
     mantissa, exponent = math.frexp(top)
-    least = (
-        exponent - (mantissa == 0.5) - fmt.bits // 2
-    )  # 2^least is the least power of two with top <= most * 2^least
+    # 2^least is the least power of two with top <= most * 2^least.
+    least = exponent - (mantissa == 0.5) - fmt.bits // 2
     scaled = np.ldexp(x.astype(np.float64, copy=False), -least)
     whole = np.count_nonzero(scaled == np.rint(scaled)) == x.size
     return whole and np.count_nonzero(scaled) == np.count_nonzero(x)  # none has become zero

@@ -147,9 +147,8 @@ class Aggregation:
             part.evidence = self._evidence(question, seeds, index, got(), expected, more(), keep=wrong)
             part.status = DISAGREE if wrong else IMPRECISE
         self.tally.add(-1, self.mode, found)
-        found.every_wrong = (
-            None  # frees the arrays; no deviation is recorded that could match elements of a check
-        )
+        # This frees the arrays; no deviation is recorded that could match elements of a check.
+        found.every_wrong = None
 
     def _evidence(
         self,

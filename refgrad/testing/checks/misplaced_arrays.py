@@ -13,9 +13,8 @@ from refgrad.bounds.formats import FORMATS, computed_on
 from refgrad.quiet import quiet
 from refgrad.testing.checks.plausibility import Difference
 
-Candidate = tuple[
-    str, PlainArray, PlainArray
-]  # in words, the predicted array, the window of each of its elements
+# In words, the predicted array, the window of each of its elements.
+Candidate = tuple[str, PlainArray, PlainArray]
 
 
 def predictions(

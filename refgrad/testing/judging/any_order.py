@@ -25,9 +25,8 @@ class AnyOrder(Sweep):
     """A sweep in which the bound of a sum of sums holds for every order of its terms."""
 
     def __init__(self, case: Case, fmt: Format) -> None:
-        self._values: dict[
-            int, list[Any]
-        ] = {}  # the terms of each value, tangent and cotangent that is a sum
+        # the terms of each value, tangent and cotangent that is a sum
+        self._values: dict[int, list[Any]] = {}
         self._tangents: dict[int, list[Any]] = {}
         self._received: dict[int, list[Any]] = {}
         super().__init__(case, fmt)

@@ -36,9 +36,8 @@ class EndToEnd(Judge):
 
     def __init__(self, case: Case, seen: Observation) -> None:
         super().__init__(case, seen)
-        self.others: dict[
-            str, list[tuple[dict[str, Any], bool]]
-        ] = {}  # derivatives by other formulas, and whether each is blind
+        # derivatives by other formulas, and whether each is blind
+        self.others: dict[str, list[tuple[dict[str, Any], bool]]] = {}
         self.inputs = tuple([remembering(x) for x in self.exactly(case.inputs)])
 
     def exactly(self, arrays: dict[str, Any]) -> tuple[Any, ...]:

@@ -35,9 +35,8 @@ class _Question:
     shape: tuple[int, ...]
     size: int
     xs: list[PlainArray]
-    x_dots: list[
-        PlainArray | None
-    ]  # None for a constant, and for all operands where forward mode gives no answer
+    # None for a constant, and for all operands where forward mode gives no answer
+    x_dots: list[PlainArray | None]
     y_bar: PlainArray | None
 
     @property

@@ -37,9 +37,8 @@ class Tally:
         self.sharpness: list[Sharpness | SampledSharpness | RelativeBounds] = []
         self.notes: list[tuple[int, str, str]] = []
         self.wrong_nodes: list[tuple[int, list[str], Comparison]] = []
-        self.worst: tuple[float, int, str, Callable[[], Element]] | None = (
-            None  # ratio, node, op, and what makes the element
-        )
+        # ratio, node, op, and what makes the element
+        self.worst: tuple[float, int, str, Callable[[], Element]] | None = None
 
     def add(self, node: int, op: str, c: Comparison, users: list[str] | None = None) -> None:
         """Add the comparison of one array. ``users`` are the ops that may be to blame (in reverse mode all that contributed to the sum)."""
