@@ -33,9 +33,8 @@ class Planted:
 
     kind: str
     name: str
-    make: Callable[
-        [str, str], tuple[Callable[..., Any], tuple[Any, ...]]
-    ]  # from "right" or "wrong", and a dtype
+    # from "right" or "wrong", and a dtype
+    make: Callable[[str, str], tuple[Callable[..., Any], tuple[Any, ...]]]
     reference: Callable[..., Any]
     exposed: tuple[str, ...]  # the dtypes in which the wrong twin is wrong
     dtypes: tuple[str, ...]  # those in which the right one works

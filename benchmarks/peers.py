@@ -32,9 +32,7 @@ COLUMNS = (HAND, TAPE, TORCH, HIPS, JAX, OURS)
 _PACKAGES = {TORCH: "torch", HIPS: "autograd", JAX: "jax"}
 
 
-ONLY = os.environ.get(
-    "REFGRAD_BENCHMARK_COLUMN"
-)  # the one peer that a process of its own loads; all others are left out
+ONLY = os.environ.get("REFGRAD_BENCHMARK_COLUMN")  # the one peer that a process of its own loads
 
 
 def _module(column: str) -> Any:

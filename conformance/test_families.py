@@ -29,10 +29,8 @@ from refgrad.testing.runs.scripts import script_of
 
 from .families import FAMILIES, can_draw, containing, family, vocabulary_of
 
-__all__ = [
-    "FAMILIES",
-    "can_draw",
-]  # the plugin creates items of these families, in the formats in which they are drawn
+# The plugin creates items of these families, in the formats in which they are drawn.
+__all__ = ["FAMILIES", "can_draw"]
 
 HERE = Path(__file__).parent
 

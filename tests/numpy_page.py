@@ -84,9 +84,8 @@ class Entry:
     refused: set[str] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
-    first: str = (
-        ""  # the first parameter: a function that refuses it is refused, whatever becomes of its thresholds
-    )
+    # the first parameter: a function that refuses it is refused, whatever becomes of its thresholds
+    first: str = ""
 
     @property
     def kind(self) -> str:

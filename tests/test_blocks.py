@@ -22,9 +22,8 @@ from refgrad.tracing.ball import (
 )
 
 Array = Any
-FMT = FORMATS[
-    "float32"
-]  # radii of float64 are formed in another way where arrays are small: see test_magnitudes.py
+# Radii of float64 are formed in another way where arrays are small: see test_magnitudes.py.
+FMT = FORMATS["float32"]
 LENGTH = 2 * BLOCK + 100
 OPS = [op for _, op in sorted(REGISTRY.items()) if op.elementwise]
 

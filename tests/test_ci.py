@@ -155,9 +155,8 @@ def test_ci_measures_coverage_and_tries_other_systems() -> None:
     jobs = workflow("ci.yml")["jobs"]
     assert "nox -s coverage" in commands(jobs["coverage"])
     assert jobs["platforms"]["strategy"]["matrix"]["os"] == ["macos-latest", "windows-latest"]
-    assert {*jobs} - {"passed", "platforms"} == {
-        *jobs["passed"]["needs"]
-    }  # platforms: until it has passed once
+    # Platforms are not needed until they have passed once.
+    assert {*jobs} - {"passed", "platforms"} == {*jobs["passed"]["needs"]}
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     systems = [c for c in settings["project"]["classifiers"] if c.startswith("Operating System")]
     assert systems == ["Operating System :: POSIX :: Linux"]
@@ -273,9 +272,8 @@ def test_the_action_is_a_composite_one_whose_names_are_all_declared(action: dict
     assert set(action) == {"name", "description", "inputs", "outputs", "runs"}
     for step in steps:
         assert ("run" in step) != ("uses" in step), step["name"]
-        assert "uses" in step or step["shell"] == "bash", step[
-            "name"
-        ]  # a composite action has no default shell
+        # A composite action has no default shell.
+        assert "uses" in step or step["shell"] == "bash", step["name"]
         assert set(step) <= {"name", "id", "if", "shell", "env", "run", "uses", "with"}
     named = set(re.findall(r"\binputs\.([\w-]+)", ACTION))
     assert named == set(action["inputs"])

@@ -256,9 +256,7 @@ def test_repro_prints_every_verdict(capsys, tmp_path: Path) -> None:
     assert case.id in out
     assert out.count(": agree") == 5
     assert "node 1  sin of 0" in out
-    assert (
-        main(["repro", str(tmp_path / "case.json"), "--script"]) == 2
-    )  # nothing disagrees: there is nothing to show
+    assert main(["repro", str(tmp_path / "case.json"), "--script"]) == 2  # there is nothing to show
     assert "no failure to write a script of (value: agree" in capsys.readouterr().err
 
 

@@ -66,9 +66,8 @@ def test_derivatives_against_differences(name):
     f = FUNCTIONS[name]
     rng = np.random.default_rng(len(name))
     for _ in range(6):
-        x = 0.2 * rng.permutation(np.arange(-6, 6)).reshape(4, 3) + rng.uniform(
-            0.05, 0.1, (4, 3)
-        )  # no ties, not near 0
+        # No ties, and not near 0.
+        x = 0.2 * rng.permutation(np.arange(-6, 6)).reshape(4, 3) + rng.uniform(0.05, 0.1, (4, 3))
         x_dot = rng.standard_normal(x.shape)
         expected, error = differences(f, (x,), (x_dot,), step=2.0**-9)
         ball, ball_dot = rg.jvp(f, (exact(x, FLOAT64),), (exact(x_dot, FLOAT64),))

@@ -73,10 +73,8 @@ def sent(node: Node, *values: Any, y_bar: Any) -> list[tuple[int, int, list[floa
 def test_each_operand_gets_its_share() -> None:
     product = applied(arithmetic.multiply, 0, 1)
     assert sent(product, X, Y, y_bar=[1.0, 10.0]) == [(0, 0, [5.0, 70.0]), (1, 1, [2.0, 30.0])]
-    assert sent(product, X, np.float64(4), y_bar=[1.0, 10.0]) == [
-        (0, 0, [4.0, 40.0]),
-        (1, 1, 32.0),
-    ]  # its sum
+    # The share of the number is a sum.
+    assert sent(product, X, np.float64(4), y_bar=[1.0, 10.0]) == [(0, 0, [4.0, 40.0]), (1, 1, 32.0)]
     joined = applied(shape.concatenate, 1, 0, 1)
     assert sent(joined, X, Y, y_bar=np.arange(6.0)) == [
         (0, 1, [0.0, 1.0]),

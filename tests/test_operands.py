@@ -46,9 +46,7 @@ def test_masked_arrays_and_matrices_are_refused_at_every_door(door: str, value: 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("value", [X.astype(object), np.array(["a", "b", "c"]), X.astype("M8[s]")])
 def test_other_dtypes_are_refused_at_every_door(door: str, value: Any) -> None:
-    if (
-        door in {"constant", "keyword"} and value.dtype.kind in "UM"
-    ):  # with which NumPy does not compute either
+    if door in {"constant", "keyword"} and value.dtype.kind in "UM":  # NumPy does not compute with them
         with pytest.raises(TypeError):
             DOORS[door](value)
         return

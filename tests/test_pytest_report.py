@@ -81,9 +81,8 @@ def run(folder: Path, text: str, *more: str) -> subprocess.CompletedProcess[str]
         *more,
     ]
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "GITHUB_"))}
-    environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = (
-        "1"  # where refgrad is installed, pytest knows the plugin by its entry point
-    )
+    # Where refgrad is installed, pytest knows the plugin by its entry point.
+    environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     return subprocess.run(
         command, cwd=folder, env={**environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=900, check=False
     )  # fmt: skip

@@ -58,10 +58,8 @@ FLOORS = (
     {"__main__"},
 )
 ROOMS = set().union(*FLOORS)
-CORE = set().union(*FLOORS[:12]) - {"records", "modes"} | {
-    "",
-    "draw",
-}  # these import NumPy, the standard library and each other
+# These import NumPy, the standard library and each other.
+CORE = set().union(*FLOORS[:12]) - {"records", "modes"} | {"", "draw"}
 OUTSIDE = {  # room or module: what else it may import, at the top of a file and inside functions
     "numeric": (set(), {"mpmath"}),
     "ops": (set(), {"mpmath"}),

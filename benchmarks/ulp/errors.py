@@ -48,9 +48,7 @@ class Worst:
 def spacing(y: Array, fmt: Format) -> Array:
     """One ULP at y: the distance of neighbours in its binade, below the normal range that of the subnormal numbers."""
     lowest = round(math.log2(fmt.least_normal))
-    if (
-        y.dtype == np.float64 and fmt.carrier != "float64"
-    ):  # much faster: the exponent's bits alone are the power of two
+    if y.dtype == np.float64 and fmt.carrier != "float64":  # much faster: the exponent's bits are the power
         power = (y.view(np.int64) & np.int64(0x7FF << 52)).view(np.float64)
         return np.maximum(power, 2.0**lowest) * 2.0 ** (1 - fmt.bits)
     exponent = np.where(y == 0, lowest, np.frexp(y)[1] - 1)

@@ -23,9 +23,8 @@ from refgrad.testing.deviations.deviation import Deviation
 from refgrad.testing.deviations.file import all_of
 from refgrad.testing.deviations.operand_conditions import PLACES
 
-Program = Sequence[
-    tuple[str, tuple[int, ...], Mapping[str, Any]]
-]  # ops with operands, which number the inputs first, and parameters
+# Ops with operands, which number the inputs first, and parameters.
+Program = Sequence[tuple[str, tuple[int, ...], Mapping[str, Any]]]
 CONTIGUOUS, STRIDED, SHORT = "contiguous", "strided", "short"
 SOFTPLUS = {"threshold": None}  # the smooth branch everywhere
 

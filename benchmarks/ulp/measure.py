@@ -55,9 +55,8 @@ def measure(kernels: Kernels, name: str, dtype: str, every: int, count: int, see
             if layout != SHORT:
                 y = kernels.call(name, dtype, xs, layout)
                 worst.meet(layout, xs, errors(y, reference, one, fmt, flushed))
-        for start in np.linspace(0, size - 1, _PARTS).astype(
-            int
-        ):  # arrays of 1 to 7 elements, all over the block
+        # Arrays of 1 to 7 elements, all over the block.
+        for start in np.linspace(0, size - 1, _PARTS).astype(int):
             few = slice(start, start + 1 + k % _SHORT)
             part = tuple(x[few] for x in xs)
             y = kernels.call(name, dtype, part, SHORT)

@@ -21,10 +21,8 @@ SHARE = 3  # of the families that have exact cases, one case in so many is drawn
 SHARE_OF_SHORT = 2  # the same in formats of few digits, where rounding hides most errors of other cases
 _FEW_DIGITS = 11  # those of float16
 _SCALES = (1.0, 2.0, 0.5, 4.0, 0.25)  # of inputs on a grid
-_WEIGHTS = (
-    (-2.0, -1.0, 1.0, 2.0, 3.0),
-    (-1.0, 1.0),
-)  # cotangents and tangents on a grid: the usual ones, and those of fewest digits
+# Cotangents and tangents on a grid: the usual ones, and those of fewest digits.
+_WEIGHTS = ((-2.0, -1.0, 1.0, 2.0, 3.0), (-1.0, 1.0))
 
 # In formats of a small range, a power of two scales the cotangents and tangents of a case until none exceeds this size at any node.
 # An overflow cannot be judged, and infinities leave little to judge.

@@ -25,9 +25,8 @@ def length(source: Source, share: int = SHARE, most: int = LENGTHS[-1]) -> int:
     """The length of the arrays of a case, at most ``most``; 0 for a narrow case. One case in ``share`` is wide."""
     offered = tuple(n for n in LENGTHS if n <= most)
     wide, found = source.integer(0, share - 1) == share - 1, source.choice(offered)
-    return (
-        found if wide else 0
-    )  # both are drawn in any case, so that the later choices stay when a case becomes narrow
+    # Both are drawn in any case, so that the later choices stay when a case becomes narrow.
+    return found if wide else 0
 
 
 def with_special_values(source: Source, x: PlainArray, dtype: str, largest: float) -> PlainArray:

@@ -10,9 +10,8 @@ from refgrad.arrays import Array
 from .record import Kind, Mutant, Way, normal
 
 CONSTANT = 2.0  # an operand that is not traced
-COLUMNS = np.array(
-    [3.0, 1.0, 1.0]
-)  # what multiplying the first row of the transpose in place does to the base
+# What multiplying the first row of the transpose in place does to the base.
+COLUMNS = np.array([3.0, 1.0, 1.0])
 TARGET = np.array([1.0, 0.0, 1.0])
 
 

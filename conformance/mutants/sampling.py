@@ -32,9 +32,7 @@ def weights(places: Array, fraction: Array) -> Array:
 
 
 RIGHT = weights(reflected(PLACES), reflected(PLACES) - np.minimum(np.floor(reflected(PLACES)), PIXELS - 2))
-BEFORE = weights(
-    reflected(PLACES), PLACES - np.floor(PLACES)
-)  # fractions of the places before they were folded
+BEFORE = weights(reflected(PLACES), PLACES - np.floor(PLACES))  # fractions of places before they were folded
 
 
 # --- the border itself: beyond it the image goes on as its last pixel -------------------------------------------------

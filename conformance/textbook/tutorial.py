@@ -179,9 +179,8 @@ def by_pytorch(outcome: Outcome) -> None:
         for x, y in zip(XS, YS, strict=True):
             optimizer.zero_grad()
             w1, w2, b = weights
-            quadratic_loss(
-                w1, w2, b, x, y
-            ).backward()  # the NumPy code as it stands: tensors know these operators, too
+            # The NumPy code as it stands: tensors know these operators, too.
+            quadratic_loss(w1, w2, b, x, y).backward()
             at = [exact(np.float32(w.item()), fmt) for w in weights]
             for w, ball in zip(weights, gradient(*at, np.float32(x), np.float32(y)), strict=True):
                 outcome.same(TORCH, f"epoch {epoch}, x = {x:g}", w.grad.item(), ball, "float32")

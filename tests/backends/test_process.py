@@ -141,9 +141,7 @@ def test_settings_of_this_python_do_not_reach_a_worker(
     monkeypatch.setenv(variable, value)
     backend = WorkerBackend([sys.executable, str(TEMPLATE)])
     x = np.array([0.0, 1e38], "float32")
-    case = Case(
-        "made", Graph.record(lambda x: x * x * x, x), {"x": x}, {"x": x}, x, "float32"
-    )  # it overflows
+    case = Case("made", Graph.record(lambda x: x * x * x, x), {"x": x}, {"x": x}, x, "float32")  # overflows
     found = examine(case, backend.judged)
     backend.process.kill()
     assert not [v.reason for v in found if v.failed]

@@ -211,13 +211,11 @@ def test_an_exponential_is_exact_at_zero_and_far_below_the_range_alone(dtype: st
     _, e = radius("exp", replace(fmt, on_grid=False), [np.array([0.0, far])])
     assert np.count_nonzero(e) == 2
     x = exact(np.array([0.0, 1.0]), fmt)
-    assert (
-        np.count_nonzero(parts(np.exp(x / 3.0))[1]) == 2
-    )  # 1/3 is rounded, and the radius goes on: a rounded operand
+    # 1/3 is rounded, and the radius goes on: a rounded operand.
+    assert np.count_nonzero(parts(np.exp(x / 3.0))[1]) == 2
     half_of_least = Decimal(2) ** -1075
-    assert (
-        Decimal(exactness.VANISHING).exp() < half_of_least / 1000
-    )  # by no rounding the least number of float64
+    # No rounding makes it the least number of float64.
+    assert Decimal(exactness.VANISHING).exp() < half_of_least / 1000
 
 
 def test_the_unit_of_an_array() -> None:

@@ -88,9 +88,8 @@ def test_a_size_that_float64_cannot_hold_stays_in_long_double() -> None:
 
 
 def test_what_products_of_radii_lose_to_underflow_is_in_the_radius() -> None:
-    x = np.full(
-        magnitudes.LARGE, 2.0**-537, LONG
-    )  # |x| e is 0.4 of the smallest subnormal number, and 0 in float64
+    # |x| e is 0.4 of the smallest subnormal number, and 0 in float64.
+    x = np.full(magnitudes.LARGE, 2.0**-537, LONG)
     e = (0.4 * x).astype(float)
     _, large = parts(ball(x, e) * ball(x, e))
     _, exact = parts(ball(x[:1], e[:1]) * ball(x[:1], e[:1]))

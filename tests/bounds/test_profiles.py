@@ -71,9 +71,8 @@ def test_sums_that_are_kept_in_storage_are_inside_where_a_profile_says_so(dtype:
 
 def test_compensated_sums_are_inside_where_a_profile_says_so() -> None:
     x = np.float32(np.random.default_rng(0).standard_normal((4, 20000)))
-    x[2:] *= np.float32(0.5) > np.abs(
-        x[2:]
-    )  # zeros follow two or three terms, and the last correction is rounded
+    # Zeros follow two or three terms, and the last correction is rounded.
+    x[2:] *= np.float32(0.5) > np.abs(x[2:])
     total, rest = np.zeros(20000, np.float32), np.zeros(20000, np.float32)
     for term in x:
         corrected = term - rest
@@ -94,9 +93,8 @@ def test_a_product_with_the_rounded_reciprocal_is_inside_where_a_profile_says_so
     worst = 0.0
     for n in (3.0, 7.0, 10.0, 49.0, 3.0 * 2.0**126):
         reciprocal = float(np.float32(1 / n))
-        product = np.asarray(
-            np.float32(x) * np.float32(reciprocal), np.float32
-        )  # kernels multiply in float32
+        # Kernels multiply in float32.
+        product = np.asarray(np.float32(x) * np.float32(reciprocal), np.float32)
         came = product.astype(float) if fmt.name == "float32" else _in_format(product, fmt)
         run = Evaluation(fmt, np.true_divide, x / n, (x, np.asarray(n)), (None, None), {})
         error = np.abs(came - x / n)

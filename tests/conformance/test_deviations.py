@@ -55,13 +55,10 @@ ORDINARY = {  # operands of ops that do not take any number
     "heaviside": (X, Y), "remainder": (X + 1, Y), "where": (X > 1, X, Y), "pad": (M,), "cross_entropy": (np.stack([X, Y]),),
     "conv": (X.reshape(1, 1, 4), Y[:2].reshape(1, 1, 2)), "conv_transposed": (X.reshape(1, 1, 4), Y[:2].reshape(1, 1, 2)),
 }  # fmt: skip
-DIRECTIONS = {
-    "matrix_exp": 1 / 32
-}  # of tangents and cotangents; larger ones leave the range of a half format
-PARAMETERS = {
-    "cross_entropy": {"labels": np.array([0, 2])},
-    "conv_transposed": {"size": (5,)},
-}  # where the defaults do not fit the operands
+# Sizes of tangents and cotangents; larger ones leave the range of a half format.
+DIRECTIONS = {"matrix_exp": 1 / 32}
+# Where the defaults do not fit the operands.
+PARAMETERS = {"cross_entropy": {"labels": np.array([0, 2])}, "conv_transposed": {"size": (5,)}}
 # Variances and eps of the size of 1, so that bounds of half formats are sharp enough for a factor of 5.
 NORMALIZED = {
     "input": np.array([[1.0, -0.5, 0.25, -0.75], [0.5, 1.5, -1.0, 0.125]]),
@@ -211,10 +208,8 @@ def met(
         [v] = [v for v in verdicts if v.mode == mode]
         nothing = v.status == UNDECIDED and v.reason.startswith("nothing to compare") and entry.narrow.error
         hidden = wrong == 0 and v.status in (AGREE, IMPRECISE)  # a wide bound may reach 0
-        assert v.status == DISAGREE or nothing or hidden, (
-            v.status,
-            v.reason,
-        )  # an error entry may name a mode without a reference
+        # An error entry may name a mode without a reference.
+        assert v.status == DISAGREE or nothing or hidden, (v.status, v.reason)
         assert not v.known, v.message
     return len(changed)
 
@@ -264,11 +259,8 @@ def judged(
         if mode not in FURTHER:
             return judge_together(observed, end_to_end=True)
         found = []
-        for draw, (
-            asked,
-            seen,
-            _,
-        ) in changed:  # the arrays of value, reverse and forward mode are as they were
+        # The arrays of value, reverse and forward mode are as they were.
+        for draw, (asked, seen, _) in changed:
             node_judge, first = by_node(draw)
             assert seen.modes is not None
             found.append([*map(copy.copy, first), *judge_modes(asked, seen, seen.modes, node_judge)])

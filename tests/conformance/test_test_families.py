@@ -40,9 +40,8 @@ def first_row_only(y_bar: Any, x2_shape: Any) -> Any:
     return y_bar[(0,) * lead] if lead and y_bar.size else y_bar
 
 
-PLANTED: dict[
-    str, tuple[str, str, dict[str, Any]]
-] = {  # what is planted: the family that meets it, the op, the rule
+# What is planted: the family that meets it, the op, the rule.
+PLANTED: dict[str, tuple[str, str, dict[str, Any]]] = {
     "sign": ("mlp", "subtract", {"vjp": {"x1": lambda y_bar: -y_bar}}),
     "factor": ("matmul", "matmul", {"vjp": {"x1": twice}}),
     "missing transpose": ("matmul", "matmul", {"vjp": {"x2": forgets_transpose}}),

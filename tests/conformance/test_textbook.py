@@ -135,9 +135,8 @@ def test_a_missing_gradient_and_a_wrong_shape_are_caught() -> None:
 
 
 def test_an_element_that_nothing_bounds_is_not_passed_over() -> None:
-    def hides(
-        up: Any, z: Any
-    ) -> Any:  # right as numbers, but e^5100 overflows: how far that may lead nobody knows
+    # Right as numbers, but e^5100 overflows: how far that may lead nobody knows.
+    def hides(up: Any, z: Any) -> Any:
         return up * np.where(z > 0, 1.0, 0.0) + np.where(z == 1.7, 1 / (1 + np.exp(3000 * z)), 0.0)
 
     problem = replace(BY_ID["D3-relu"].problems[0], closed=hides)
@@ -266,9 +265,8 @@ def test_one_wrong_element_of_the_large_product_is_caught(side: int, monkeypatch
     assert [m for m in outcome.failures()[0] if "closed form" in m and "[7, 44]" in m]
     sample = Outcome("D3-implicit-jacobian")
     implicit.large(sample)
-    assert not sample.failures()[
-        0
-    ]  # an ordinary run judges a sample of the columns, and 300 is not among them
+    # An ordinary run judges a sample of the columns, and 300 is not among them.
+    assert not sample.failures()[0]
 
 
 def test_a_jacobian_that_is_formed_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

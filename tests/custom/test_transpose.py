@@ -35,9 +35,8 @@ def affine(name: str, k: int, seed: int) -> bool:
     with np.errstate(all="ignore"):
         try:
             first, second = f(x + v) - f(x), f(x + u + v) - f(x + u)
-        except (
-            np.linalg.LinAlgError
-        ):  # no such matrix: the domain of an affine function is no smaller than its space
+        except np.linalg.LinAlgError:
+            # No such matrix: the domain of an affine function is no smaller than its space.
             return False
     return bool(np.allclose(first, second, rtol=1e-9, atol=1e-9, equal_nan=True))
 

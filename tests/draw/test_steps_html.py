@@ -54,9 +54,8 @@ def test_where_copies_meet_they_add():
 
 def test_without_javascript_all_is_there():
     html = steps(np.sin, 1.0)
-    assert "ahead" not in html.split("<script>")[0].replace(
-        ".ahead{", ""
-    )  # nothing is hidden until the script runs
+    # Nothing is hidden until the script runs.
+    assert "ahead" not in html.split("<script>")[0].replace(".ahead{", "")
     assert '<div class="bar" hidden>' in html  # but its buttons are
     assert html.count("<button") == 4
     assert "http" not in html.replace("http://www.w3.org/2000/svg", "")

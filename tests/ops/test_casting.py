@@ -41,9 +41,8 @@ def test_of_exact_operands_the_cast_is_exact(dtype: str, target: str) -> None:
     value, radius = parts(nn.cast_through(exact(x, fmt), target))
     due = rounded(rounded(x, FORMATS[target]), fmt)
     np.testing.assert_array_equal(value, due)
-    assert np.count_nonzero(radius) <= (
-        5 if dtype == "float64" else 0
-    )  # near ties the way by float32 decides
+    # Near ties the way by float32 decides.
+    assert np.count_nonzero(radius) <= (5 if dtype == "float64" else 0)
 
 
 def test_a_tie_that_the_way_by_float32_decides_is_left_open() -> None:

@@ -126,9 +126,8 @@ def test_the_slope_of_a_power_in_its_exponent_at_the_base_zero() -> None:
         assert slope.dtype == sent.dtype == kind
         assert slope[0] == sent[0] == 0
         assert np.all(np.isnan([slope[1:3], sent[1:3]]))
-        rtol = (
-            8 * np.finfo(kind).eps
-        )  # the logarithm, the power and two products by parts, of two roundings each
+        # The logarithm, the power and two products by parts, of two roundings each.
+        rtol = 8 * np.finfo(kind).eps
         np.testing.assert_allclose(slope[3], np.log(2 + 1j), rtol=rtol)
         np.testing.assert_allclose(sent[3], np.conjugate(np.log(2 + 1j)), rtol=rtol)
 

@@ -143,6 +143,5 @@ def test_the_slope_of_sigmoid_keeps_its_digits(x: float) -> None:
         expected = float(z / (1 + z) ** 2)
     slope = rg.grad(rg.nn.sigmoid)
     assert slope(x) > 0
-    assert (
-        abs(slope(x) - expected) <= slope(exact(np.asarray(-abs(x)), FORMATS["float64"])).radius
-    )  # the slope is even
+    # The slope is even.
+    assert abs(slope(x) - expected) <= slope(exact(np.asarray(-abs(x)), FORMATS["float64"])).radius

@@ -28,9 +28,8 @@ from refgrad.tracing.ball import Ball, exact, parts
 Array = Any
 WIDE = np.longdouble
 FMT = FORMATS["float64"]
-LONG = replace(
-    FMT, name="long double", u=2.0**-64, u_acc=2.0**-64, eta=5e-324, bits=64
-)  # in which the third judge computes
+# The format in which the third judge computes.
+LONG = replace(FMT, name="long double", u=2.0**-64, u_acc=2.0**-64, eta=5e-324, bits=64)
 U = float(np.finfo(np.float64).eps) / 2
 DRAWS = range(6)
 

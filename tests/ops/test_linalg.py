@@ -79,9 +79,8 @@ def test_second_derivatives(op, seed):
 
     balls, x_dots, (y_bar_ball,) = (balls_of(arrays, "float64") for arrays in (operands, tangents, [y_bar]))
     _, second = rg.jvp(lambda *xs: pulled(y_bar_ball, *xs), balls, x_dots)
-    again = rg.vjp(lambda *xs: pulled(y_bar_ball, *xs), *balls)[1](
-        x_dots
-    )  # the Hessian of <y_bar, op> is symmetric
+    # The Hessian of <y_bar, op> is symmetric.
+    again = rg.vjp(lambda *xs: pulled(y_bar_ball, *xs), *balls)[1](x_dots)
     for k in range(len(operands)):
         expected, error = slopes(
             lambda *xs, k=k: pulled(y_bar.astype(np.longdouble), *xs)[k], operands, tangents

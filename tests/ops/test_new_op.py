@@ -27,9 +27,8 @@ EVERY = (
 )
 OWN = "error_function and not underflowing"  # a selection of tests by name
 
-UNFINISHED = shutil.ignore_patterns(
-    "*.pyc.*"
-)  # what is compiled comes along, so that no process compiles it again
+# What is compiled comes along, so that no process compiles it again.
+UNFINISHED = shutil.ignore_patterns("*.pyc.*")
 
 pytestmark = pytest.mark.long
 

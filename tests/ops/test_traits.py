@@ -18,9 +18,8 @@ from refgrad.op.traits import POLE, POOLS, REFUSED, REGULAR, SINGULAR
 from refgrad.tracing.ball import Ball, exact, parts
 from refgrad.transforms import vjp
 
-TWICE = (
-    8 * np.finfo(float).eps
-)  # two runs on operands of order 1, each within the 4 ULP that NumPy tests its functions for
+# Two runs on operands of order 1, each within the 4 ULP that NumPy tests its functions for.
+TWICE = 8 * np.finfo(float).eps
 
 Array = Any
 OPS = [op for _, op in sorted(REGISTRY.items())]
@@ -264,9 +263,8 @@ def test_the_other_branch_has_other_derivatives(op: Op) -> None:
 
 def test_an_op_without_a_twin_or_a_name_is_a_helper() -> None:
     """So that a twin that was forgotten is seen."""
-    called = {
-        name.rpartition(".")[2] for name in FUNCTIONS
-    }  # of rg.special: torch has the value alone, in a function's twin
+    # Functions of rg.special: torch has the value alone, in a function's twin.
+    called = {name.rpartition(".")[2] for name in FUNCTIONS}
     silent = [
         op.name for op in OPS if op.torch is None and not op.numpy and not op.helper and op.name not in called
     ]

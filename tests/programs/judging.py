@@ -31,9 +31,8 @@ class Outcome:
     evidence: str = ""
     elements: int = 0
     unsettled: int = 0
-    undefined: int = (
-        0  # elements where refgrad says NaN and differences settle, such as v**v at v = 0 with a constant v
-    )
+    # elements where refgrad says NaN and differences settle, such as v**v at v = 0 with a constant v
+    undefined: int = 0
     rounded: str = ""  # a value that is NumPy's but for its last bits
     second: str = ""
 

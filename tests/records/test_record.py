@@ -86,9 +86,7 @@ def test_every_type_of_line_is_tried() -> None:
 
 @full
 def test_what_is_written_is_read_back(record: Record) -> None:
-    known = (
-        replace(record, status="known") if isinstance(record, Result) else record
-    )  # it is recorded, so it is known
+    known = replace(record, status="known") if isinstance(record, Result) else record  # recorded, so known
     assert again(record) == again(known) == known
 
 

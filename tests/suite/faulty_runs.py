@@ -55,9 +55,8 @@ def started(folder: Path, *more: str) -> subprocess.Popen[str]:
     )  # fmt: skip
     end = time.monotonic() + 120
     happened = folder / "happened-0"
-    while (
-        not (happened.exists() and happened.read_text()) and time.monotonic() < end
-    ):  # it is empty until it is written
+    # It is empty until it is written.
+    while not (happened.exists() and happened.read_text()) and time.monotonic() < end:
         time.sleep(0.1)
     assert happened.exists(), "no worker came to its eighth case"
     return running

@@ -83,9 +83,7 @@ def test_an_item_that_broke_off_has_judged_nothing(tmp_path: Path) -> None:
     shown.pytest_collection_finish(SimpleNamespace(items=[SimpleNamespace(name=n) for n in names]))
     shown.pytest_runtest_logreport(a_report(names[0], "call", failed=True))
     shown.pytest_runtest_logreport(a_report(names[1], "???", failed=True))
-    shown.pytest_runtest_logreport(
-        a_report(names[2], "call", failed=True, judged=1)
-    )  # a verdict that disagrees
+    shown.pytest_runtest_logreport(a_report(names[2], "call", failed=True, judged=1))  # it disagrees
     assert (shown.done, shown.judged) == (52, 1)
 
 

@@ -107,9 +107,8 @@ def _timeless(page: Path) -> str:
         "<dt>elements per second",
         'class="measured"',
     )
-    text = re.sub(
-        '<section id="items".*?</section>', "", page.read_text(), flags=re.DOTALL
-    )  # the slowest items
+    # Without the slowest items.
+    text = re.sub('<section id="items".*?</section>', "", page.read_text(), flags=re.DOTALL)
     kept = [line for line in text.splitlines() if not any(mark in line for mark in apart)]
     return "\n".join(line.partition("<time>")[0] for line in kept)
 
@@ -238,9 +237,8 @@ def test_a_skipped_item_has_come_to_its_end(tmp_path: Path) -> None:
         f"--refgrad-results={results}",
         "test_it.py",
     ]
-    env = os.environ | {
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"
-    }  # where refgrad is installed the plugin would be there twice
+    # Where refgrad is installed the plugin would be there twice.
+    env = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]

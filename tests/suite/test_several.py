@@ -113,11 +113,8 @@ def test_ops_that_one_lacks_are_left_out_for_all() -> None:
         "c": own("exp"),
     }
     drawn = ["exp", "tanh", "sin", "erf"]
-    assert lacking_ops(found, drawn) == {
-        "parameter where": "b",
-        "sin": "b in float16, c",
-        "tanh": "b, c",
-    }  # and not erf, which all lack
+    # Not erf, which all lack.
+    assert lacking_ops(found, drawn) == {"parameter where": "b", "sin": "b in float16, c", "tanh": "b, c"}
     assert lacking_ops({"a": found["a"], "a2": found["a"]}, drawn) == {}
 
 

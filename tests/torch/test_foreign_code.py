@@ -130,9 +130,8 @@ def test_every_failure_has_a_script_that_shows_it(
 ) -> None:
     found = sorted(scripts.glob(f"{op} {status} *.py"))
     assert found
-    assert {p.name for p in found} == {
-        p.name for p in scripts.glob(f"{op} *.py")
-    }  # nothing of another status
+    # Nothing of another status.
+    assert {p.name for p in found} == {p.name for p in scripts.glob(f"{op} *.py")}
     for path in found:
         text = path.read_text()
         assert says in text

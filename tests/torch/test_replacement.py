@@ -105,9 +105,8 @@ def statuses(
 
 def test_every_op_that_is_drawn_has_one_counterpart() -> None:
     found = {name: counterpart(REGISTRY[name])[0] for name in NAMES}
-    assert {name for name, path in found.items() if not path} == {
-        "windows"
-    }  # a view of several strides, which no function gives
+    # A view of several strides, which no function gives.
+    assert {name for name, path in found.items() if not path} == {"windows"}
     assert {name: found[name] for name in ("softmax", "cross_entropy", "solve", "max", "var", "gelu_tanh", "softplus", "divide")} == {
         "softmax": "softmax", "cross_entropy": "nn.functional.cross_entropy", "solve": "linalg.solve", "max": "amax", "var": "var",
         "gelu_tanh": "nn.functional.gelu", "softplus": "nn.functional.softplus", "divide": "div",

@@ -33,9 +33,8 @@ PARAMS = {  # beside the defaults
     "leaky_relu": ({"slope": 0.01}, {"slope": -0.5}),
     "elu": ({"alpha": 1.0}, {"alpha": 2.0}, {"alpha": 0.3}),
 }
-SUPPORT = load(
-    CONFORMANCE / "unsupported.toml", VERSION
-)  # what torch is expected to refuse of ops that have a derivative
+# What torch is expected to refuse of ops that have a derivative.
+SUPPORT = load(CONFORMANCE / "unsupported.toml", VERSION)
 # The polygamma function of torch climbs to the right in steps of 1, which takes for ever at large negative numbers.
 CLIMBING = {"polygamma"}
 CASES = [

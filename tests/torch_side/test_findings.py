@@ -47,9 +47,8 @@ def found(tmp_path_factory):
     path = tmp_path_factory.mktemp("run") / "results.jsonl"
     results = ResultsFile(path, fresh=True)
     results.write(Header("0", "", ()))
-    examine(
-        FAMILIES["mlp"](Seeded([0]), "float64"), observe
-    )  # torch compiles functions of its own when forward mode is first used
+    # torch compiles functions of its own when forward mode is first used.
+    examine(FAMILIES["mlp"](Seeded([0]), "float64"), observe)
     with pytest.MonkeyPatch.context() as patch, np.errstate(all="ignore"):
         patch.setattr(torch, "tanh", wrong(torch.tanh, lambda x, y: 1 - y))
         patch.setattr(torch, "exp", wrong(torch.exp, lambda x, y: 1.5 * y))

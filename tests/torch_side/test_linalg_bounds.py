@@ -19,9 +19,8 @@ from tests.named_formulas import with_formulas  # noqa: E402
 from tests.recorded import there  # noqa: E402
 
 DTYPES = {"float32": np.float32, "float64": np.float64}
-RATIOS: dict[tuple[str, str, str], list[np.ndarray]] = defaultdict(
-    list
-)  # (op, dtype, what) -> error/bound of every element
+# (op, dtype, what) -> error/bound of every element
+RATIOS: dict[tuple[str, str, str], list[np.ndarray]] = defaultdict(list)
 UNJUDGED: dict[tuple[str, str, str], int] = defaultdict(int)  # elements whose bound is blind or that overflow
 
 

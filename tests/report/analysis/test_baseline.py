@@ -62,9 +62,8 @@ def test_a_run_against_itself_is_the_same(make, save):
         compare_with_baseline(right, right).sentence
         == "no difference; 20 cases of 20 were judged in both runs"
     )
-    assert not compare_with_baseline(right, run).sentence.startswith(
-        "no difference"
-    )  # not a single case was judged in both
+    # Not a single case was judged in both.
+    assert not compare_with_baseline(right, run).sentence.startswith("no difference")
     assert found.of("same") == len({r.id for r in run.results if r.failed}) > 0
 
 

@@ -161,9 +161,8 @@ def test_a_number_that_is_none_has_no_digit_right(found, make):
 
 def test_an_op_wrong_everywhere_comes_before_one_with_a_single_wrong_case(found, make):
     dtypes = ("float64", "float32", "bfloat16", "float16")
-    saturated = [
-        make.result(f"s{d}", dtype=d, ops={"tanh": [1, 9, 0.0]}) for d in dtypes
-    ]  # as right as wrong
+    # As right as wrong.
+    saturated = [make.result(f"s{d}", dtype=d, ops={"tanh": [1, 9, 0.0]}) for d in dtypes]
     lines = [wrong_by(make, "tanh", 3.0, id=f"t{d}", dtype=d) for d in dtypes]
     first, second = found(*lines, *saturated, wrong_by(make, "abs", 3.0))
     assert (first.op, second.op) == ("tanh", "abs")

@@ -45,9 +45,8 @@ def test_every_error_of_exact_cases_is_required(run):
     assert {p.state for p in powers(found)} == {REACHED}
     assert exit_code(found) == 0
     assert weakest(found).audit.check == "node by node"
-    assert ("planted errors caught", "99 of 100") in verdict(
-        found
-    ).proof  # those of exact cases are among them
+    # Those of exact cases are among them.
+    assert ("planted errors caught", "99 of 100") in verdict(found).proof
     assert "planted  exact cases  51 of 51 caught (100%)" in table(found)
     (power,) = powers(run(audit(999, 1000, check="exact cases")))
     assert power.state == BELOW

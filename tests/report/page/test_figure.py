@@ -45,10 +45,8 @@ def test_what_asks_for_the_gradient_shows_it_at_every_node(failing, mode):
     assert found.kinds == ("value", "gradient")
     assert not found.observed
     sine = found.nodes[2]
-    assert sine.numbers == (
-        "value [0.4794, 0.9093]",
-        "gradient [9.589, 1.819]",
-    )  # 2 sin x times what arrives: 10 at 0.5, 1 at 2
+    # 2 sin x times what arrives: 10 at 0.5, 1 at 2.
+    assert sine.numbers == ("value [0.4794, 0.9093]", "gradient [9.589, 1.819]")
 
 
 @pytest.mark.parametrize("mode", FORWARD)

@@ -29,11 +29,8 @@ def test_an_op_is_wrong_beyond_its_bound_or_as_the_first_wrong_one(make, save) -
     line = make.wrong("a" * 16, "tanh", ops={"tanh": [1, 24, 0.2], "add": [1, 24, 3.0], "mul": [1, 4, 0.2]})
     found, table = levels(save, make, line)
     assert found == {"add": ["wrong"], "mul": ["mid"], "tanh": ["wrong"]}
-    assert {row.op: row.cells[0].shown for row in table.rows} == {
-        "add": "3",
-        "mul": ".2",
-        "tanh": "",
-    }  # no number of tanh is wrong
+    # No number of tanh is wrong.
+    assert {row.op: row.cells[0].shown for row in table.rows} == {"add": "3", "mul": ".2", "tanh": ""}
     assert [row.op for row in table.rows if row.wrong] == ["add", "tanh"]
 
 

@@ -26,9 +26,8 @@ def test_a_result_in_full_has_what_its_line_and_its_case_hold(make, save) -> Non
     assert all(r.script and len(r.worst_elements) == 3 for r in full)
     assert {r.op: r.case for r in full} == {"tanh": make.case(), "exp": make.case("exp")}
     assert [r.observed is not None for r in full] == [r.id[0] == "a" and r.mode == "reverse" for r in full]
-    assert repr([r.lean for r in full]) == repr(
-        list(run.results[::-1])
-    )  # NaN is not itself where == compares fields
+    # NaN is not itself where == compares fields.
+    assert repr([r.lean for r in full]) == repr(list(run.results[::-1]))
     assert in_full(run, []) == []
 
 

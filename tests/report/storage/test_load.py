@@ -104,9 +104,8 @@ def test_a_whole_last_line_without_newline_counts(make, save):
 def test_the_order_of_lines_does_not_matter(make, save):
     lines = list(make.synthetic(20))
     turned = load(save([lines[0], *reversed(lines[1:-1]), lines[-1]], "turned.jsonl"))
-    assert repr(load(save(lines))) == repr(
-        turned
-    )  # not ==: from Python 3.13 on a record that holds NaN differs from itself
+    # Not ==: from Python 3.13 on a record that holds NaN differs from itself.
+    assert repr(load(save(lines))) == repr(turned)
 
 
 def test_non_finite_numbers_are_read(make, save):

@@ -33,9 +33,7 @@ def test_parts_are_the_whole_in_any_order(make, save):
         parts.append(load(save([*part, *lines[1 + k : -1 : 3], end], f"{k}.jsonl")))
     assert repr(merge(parts)) == repr(merge(parts[::-1]))
     together = merge(parts)
-    assert repr(together.results) == repr(
-        whole.results
-    )  # NaN is in them, which from Python 3.13 on equals nothing
+    assert repr(together.results) == repr(whole.results)  # from Python 3.13 on NaN in them equals nothing
     assert together.audits == whole.audits
     assert together.header == whole.header
     assert exit_code(together) == exit_code(whole)

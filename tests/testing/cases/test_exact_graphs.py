@@ -44,9 +44,8 @@ def test_weights_that_are_powers_of_two_are_exact(dtype: str) -> None:
     assert exact(case(nn.softmax, row, dtype=dtype))
     assert exact(case(nn.log_softmax, row[1:], dtype=dtype))
     assert exact(case(nn.logsumexp, row[1:], dtype=dtype))
-    assert not exact(
-        case(lambda x: nn.cross_entropy(x, np.array([1, 0])), [row[:3], row[:3]], dtype=dtype)
-    )  # two are largest
+    # Two are largest.
+    assert not exact(case(lambda x: nn.cross_entropy(x, np.array([1, 0])), [row[:3], row[:3]], dtype=dtype))
     assert exact(case(lambda x: nn.cross_entropy(x, np.array([1, 0])), [row[1:4], row[1:4]], dtype=dtype))
 
 
@@ -69,9 +68,8 @@ def test_a_mean_is_exact_of_numbers_as_many_as_a_power_of_two() -> None:
 
 
 def test_derivatives_have_to_be_exact_as_well() -> None:
-    assert not exact(
-        case(lambda x: np.mean(x) * 85.0, [0.0, 3.0, 1.0, 4.0], weights=(15.0,))
-    )  # 15 * 85 has more digits than bfloat16
+    # 15 * 85 has more digits than bfloat16.
+    assert not exact(case(lambda x: np.mean(x) * 85.0, [0.0, 3.0, 1.0, 4.0], weights=(15.0,)))
     assert exact(case(lambda x: np.mean(x) * 85.0, [0.0, 3.0, 1.0, 4.0], dtype="float32", weights=(15.0,)))
     assert not exact(case(lambda x: np.mean(np.abs(x)), [0.0, 3.0, 1.0, 4.0]))  # at the kink it is a set
 

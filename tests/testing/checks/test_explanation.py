@@ -101,9 +101,8 @@ def expect(kinds, shape, dtype):
         p = Planted(shape, dtype, seed)
         said = p.explain(plant(p))
         description = words.format(n=shape[-1], last=len(shape) - 1, size=p.x.size)
-        if (
-            dtype != "bfloat16" or name != "mean"
-        ):  # with bounds that wide a mean may as well be something else
+        # With bounds that wide a mean may as well be something else.
+        if dtype != "bfloat16" or name != "mean":
             assert description in said, (name, said)
 
 

@@ -108,9 +108,8 @@ def test_without_an_error_the_ratio_is_zero_whatever_the_bound() -> None:
     bound = [5e-324, 0.0, 1e-310, 1.0]
     c = compare(np.array([0.0, 2.0, 0.0, 3.0]), ball([0.0, 2.0, 1e-310, 3.0], bound), FMT)
     assert (c.elements, c.wrong) == (4, [])
-    assert (
-        0.99 < c.ratio < 1
-    )  # of the third element alone, whose error is its bound; a comparison grants a little more
+    # The ratio is that of the third element alone, whose error is its bound; a comparison grants a little more.
+    assert 0.99 < c.ratio < 1
 
 
 def test_a_radius_may_be_a_number() -> None:

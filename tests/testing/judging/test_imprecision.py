@@ -115,9 +115,7 @@ def test_check_vjp_accepts_lost_digits_and_refuses_them_where_it_is_strict() -> 
     x = np.linspace(-12, 12, 97)
 
     def by_value(y_bar, x):
-        s = np.asarray(
-            1 / (1 + np.exp(-np.asarray(x)))
-        )  # plain numbers: the formula's own rounding is not granted
+        s = np.asarray(1 / (1 + np.exp(-np.asarray(x))))  # plain numbers: its own rounding is not granted
         return y_bar * (s * (1 - s))
 
     def opaque(y_bar, x):

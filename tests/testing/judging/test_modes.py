@@ -163,9 +163,8 @@ def test_sets_at_special_points_are_honoured_and_no_more() -> None:
     seen = observe(tip)
     for slope, status in ((0.5, "agree"), (1.5, "disagree"), (np.nan, "disagree")):
         seen.cotangents[0] = seen.cotangents[1] = np.asarray(1.25 * slope)
-        found = statuses(tip, seen)[
-            "reverse"
-        ]  # a bound as wide as the set is blind: no agreement to boast of
+        # A bound as wide as the set is blind: no agreement to boast of.
+        found = statuses(tip, seen)["reverse"]
         assert (found == "disagree") == (status == "disagree"), slope
 
 

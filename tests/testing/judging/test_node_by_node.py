@@ -34,9 +34,8 @@ def test_torch_agrees_and_every_node_is_judged() -> None:
     value, reverse, forward, *_ = verdicts
     assert set(value.ops) == set(forward.ops) == {"sin", "multiply", "exp", "matmul"}
     assert (value.elements, forward.elements) == (16, 16)
-    assert (
-        reverse.elements == 7 * 5
-    )  # x (its two uses, their sum), w, sin, multiply, exp; the output's own cotangent is given, not judged
+    # x (its two uses, their sum), w, sin, multiply, exp; the output's own cotangent is given, not judged.
+    assert reverse.elements == 7 * 5
 
 
 def test_the_verdicts_node_by_node_can_be_asked_for_alone() -> None:
@@ -44,9 +43,8 @@ def test_the_verdicts_node_by_node_can_be_asked_for_alone() -> None:
     seen = observe(case)
     alone = judge(case, seen, end_to_end=False)
     assert [v.mode for v in alone] == list(MODES)
-    assert [repr(v) for v in alone] == [
-        repr(v) for v in judge(case, seen)[:3]
-    ]  # in Python 3.13 NaN equals no NaN
+    # In Python 3.13 NaN equals no NaN.
+    assert [repr(v) for v in alone] == [repr(v) for v in judge(case, seen)[:3]]
 
 
 def planted(part: str, node: int, change) -> Observation:
@@ -152,9 +150,8 @@ def test_what_breaks_is_an_error_of_its_mode_alone(mode: str) -> None:
     ways = (
         [] if mode == "value" else ["value", "reverse", "forward", "reverse end to end", "forward end to end"]
     )
-    due = {
-        way: "error" if way.startswith(mode) else "agree" for way in ways or [mode]
-    }  # without values nothing is judged
+    # Without values nothing is judged.
+    due = {way: "error" if way.startswith(mode) else "agree" for way in ways or [mode]}
     assert {v.mode: v.status for v in verdicts} == due
     first = next(v for v in verdicts if v.mode == mode)
     assert first.failed

@@ -62,9 +62,8 @@ def equivalent(case: Case, place: Any, mutation: str, seed: int = 0) -> bool:
     return auditing._Reference(node_judge).equivalent(place, wrong)
 
 
-WHOLE = [
-    draw for draw in FAMILIES.values() if draw(Seeded(0), "float64").order == 1
-]  # others draw single ops
+# Others draw single ops.
+WHOLE = [draw for draw in FAMILIES.values() if draw(Seeded(0), "float64").order == 1]
 
 
 def counts(seeds: range, families: Iterable[Family] = FAMILIES.values()) -> Audit:

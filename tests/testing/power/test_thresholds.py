@@ -102,9 +102,8 @@ def planted_in_tf32(family: str, programs: int) -> dict[str, list[int]]:
         drawn = FAMILIES[family](Seeded((3, k)), "tf32", exact=False)  # on a grid every error is seen
         case = cut_products(replace(drawn, dtype="float32"))
         seen = observe(case)
-        for (
-            devices
-        ) in seen.devices.values():  # the numbers are judged as those of a device that has such units
+        # The numbers are judged as those of a device that has such units.
+        for devices in seen.devices.values():
             devices[:] = [d and "cuda" for d in devices]
         judge(replace(case, dtype="tf32", device="cuda"), seen, audit)
     assert not audit.broken

@@ -108,9 +108,8 @@ def test_all_cases_are_judged_whatever_fails(run: Any) -> None:
     _, sound, nothing = run(wrong())
     item, lines, raised = run(wrong("exp", "tanh", "cos"))
     drawn = [line["id"] for line in lines if not line.get("shrunk") and line["mode"] == "reverse"]
-    assert drawn == [
-        line["id"] for line in sound if line["mode"] == "reverse"
-    ]  # the very cases of a run without a failure
+    # The very cases of a run without a failure.
+    assert drawn == [line["id"] for line in sound if line["mode"] == "reverse"]
     assert len(set(drawn)) == EXAMPLES
     assert {line["status"] for line in lines if line.get("first_wrong") is None} == {AGREE}
     assert (item.count.judged, item.count.unjudged, item.count.why) == (EXAMPLES, 0, "")

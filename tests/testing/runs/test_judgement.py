@@ -42,9 +42,8 @@ def plain(x: Any) -> Any:
     if isinstance(x, Comparison):
         made = (plain(x.worst), None if x.every_wrong is None else plain(x.every_wrong()))
         return made, _fields(x, {"make_worst", "every_wrong", "sharpness"})
-    if isinstance(
-        x, Verdict
-    ):  # its sensitivity is a mean, formed in float64 or long double by the number of elements
+    # Its sensitivity is a mean, formed in float64 or long double by the number of elements.
+    if isinstance(x, Verdict):
         fields = _fields(x, {"name_first_wrong", "seen", "sensitivity"})
         return fields | {"sensitivity": None if x.sensitivity is None else f"{x.sensitivity:.14g}"}
     if dataclasses.is_dataclass(x):

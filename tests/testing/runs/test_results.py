@@ -48,9 +48,8 @@ def test_lines_of_many_processes_never_mix(tmp_path: Path) -> None:
     found = texts(path)
     assert len(found) == 1200
     assert all(len(set(text)) == 1 for text in found)
-    assert all(
-        a == b for a, b in zip(found[::2], found[1::2], strict=True)
-    )  # lines given together stay together
+    # Lines given together stay together.
+    assert all(a == b for a, b in zip(found[::2], found[1::2], strict=True))
 
 
 def test_half_a_line_of_a_killed_writer_is_taken_off(tmp_path: Path) -> None:

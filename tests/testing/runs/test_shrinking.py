@@ -63,10 +63,8 @@ def test_every_fault_ends_in_its_own_smallest_case() -> None:
     assert any(len(failure.faults) == 3 for failure in found.failures.values())
     small, shrunk, unshrunk = found.run()
     assert (shrunk, unshrunk) == (3, 0)
-    assert sorted(ops(failure.case) for failure in small) == [
-        ["exp"],
-        ["tanh"],
-    ]  # one case serves both modes of tanh
+    # One case serves both modes of tanh.
+    assert sorted(ops(failure.case) for failure in small) == [["exp"], ["tanh"]]
     assert all(failure.case.inputs["x"][0] == 0 for failure in small)
 
 

@@ -77,9 +77,7 @@ def convolved_by_fft(x: Tensor, k: Tensor) -> Tensor:
     n = len(x) + len(k) - 1
     wide = torch.promote_types(x.dtype, torch.float32)
     spectrum = torch.fft.rfft(x.to(wide), n) * torch.fft.rfft(k.to(wide), n)
-    return (1.0 * torch.fft.irfft(spectrum, n)).to(
-        x.dtype
-    )  # times 1: torch 2.6 raises for an expanded cotangent
+    return (1.0 * torch.fft.irfft(spectrum, n)).to(x.dtype)  # times 1: torch 2.6 refuses expanded cotangents
 
 
 def convolved(x: Array, k: Array) -> Array:
