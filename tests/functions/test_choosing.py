@@ -30,9 +30,8 @@ def test_partition_has_numpys_order(seed: int) -> None:
         assert np.array_equal(value, due, equal_nan=True)
         y_bar = w.reshape(due.shape)
         x_bar = pullback(y_bar)[0]
-        finite = np.where(
-            np.isnan(x), 0.0, x
-        )  # each cotangent goes to an element of the value that it belongs to
+        # Each cotangent goes to an element of the value that it belongs to.
+        finite = np.where(np.isnan(x), 0.0, x)
         assert np.isclose(np.sum(x_bar * finite), np.sum(y_bar * np.where(np.isnan(due), 0.0, due)))
         assert np.allclose(np.sort(x_bar, None), np.sort(y_bar, None))
 

@@ -68,9 +68,8 @@ def test_a_whole_number_alone_is_not_converted_nor_is_an_array_beyond_the_range(
 def test_a_constant_may_be_written_with_17_digits_and_cut_off() -> None:
     wide = FORMATS["float64"]
     for sign in (1, -1):
-        x = sign * np.log(
-            np.longdouble(10)
-        )  # half way between two numbers, all but a hundredth of their distance
+        # Half way between two numbers, all but a hundredth of their distance.
+        x = sign * np.log(np.longdouble(10))
         written = sign * 2.3025850929940456
         radius = parts(lift(x, wide))[1]
         assert written != float(x)
@@ -118,9 +117,8 @@ def test_constant_arrays_are_not_kept_alive() -> None:
 
 
 def test_a_constant_may_reach_a_half_format_by_way_of_float32() -> None:
-    x = (
-        1 + 2.0**-11 + 2.0**-30
-    )  # just above a tie of float16, which float32 rounds to the tie, and the tie to 1
+    # Just above a tie of float16, which float32 rounds to the tie, and the tie to 1.
+    x = 1 + 2.0**-11 + 2.0**-30
     radius = lift(np.array([x]), FORMATS["float16"]).radius[0]
     assert nearest(np.array(x), FORMATS["float16"]) == 1 + 2.0**-10
     assert radius >= x - float(np.float16(np.float32(x))) > 1 + 2.0**-10 - x

@@ -233,9 +233,8 @@ REUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "m", [3, 40, 700]
-)  # copied, compared by bytes and by words, in spare memory where it is a matrix
+# Copied, compared by bytes and by words, in spare memory where it is a matrix.
+@pytest.mark.parametrize("m", [3, 40, 700])
 @pytest.mark.parametrize("f", REUSED)
 def test_arrays_that_the_program_uses_again(f: Callable[[Array, int], Array], m: int) -> None:
     if m == 700 and f in (broadcast, indices):

@@ -45,9 +45,8 @@ def test_other_applications_write_general_entries(name: str) -> None:
     assert type(tape[-1]) is Entry
 
 
-OPERANDS: dict[
-    str, Callable[[Any, Any, Any, Any], tuple[Any, Any]]
-] = {  # of the variables a and b and their values
+# Functions of the variables a and b and their values.
+OPERANDS: dict[str, Callable[[Any, Any, Any, Any], tuple[Any, Any]]] = {
     "two variables": lambda a, b, x1, x2: (a, b),
     "a variable and a constant": lambda a, b, x1, x2: (a, x2),
     "a constant and a variable": lambda a, b, x1, x2: (x1, b),

@@ -183,9 +183,7 @@ def test_other_numbers_are_read() -> None:
         texts.append("loss %.3f, x = %s" % (x, x))
         texts.append(f"{x:.4f}")
         first = float("0.25") + int("12") + float(3) + int(2.7) + float("inf" if x < 0 else "1e3")
-        settings = json.loads(
-            '{"rate": 0.7, "steps": [1, 2]}'
-        )  # one digit among several numbers is no evidence
+        settings = json.loads('{"rate": 0.7, "steps": [1, 2]}')  # one digit among several is no evidence
         table = np.loadtxt(io.StringIO("0.5 0.25"))
         return x * (
             first

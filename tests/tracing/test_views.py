@@ -154,9 +154,8 @@ def test_a_view_outlives_its_array() -> None:
 def test_assignment() -> None:
     def f(x: Array) -> Array:
         y = x.copy()
-        y[[0, 0, 1], [1, 1, 2]] = np.stack(
-            [x[0, 0], x[1, 1], x[0, 2]]
-        )  # of two for one element the last one counts
+        # Of two for one element the last one counts.
+        y[[0, 0, 1], [1, 1, 2]] = np.stack([x[0, 0], x[1, 1], x[0, 2]])
         y[y > 1.5] *= x[1, 1]
         y[:, 0] = 3
         y[1:, 1:] = y[:1, :2] ** 2

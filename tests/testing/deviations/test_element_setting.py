@@ -59,12 +59,10 @@ def test_the_magnitude_is_that_of_the_operand_at_the_element(setting: Setting) -
     multiply = place_of("multiply")
     assert setting.magnitude(element("parts", (multiply, 1), (1,)), ["multiply"]) == 6.0
     assert setting.magnitude(element("parts", (place_of("sin"), 0), (0, 1)), ["sin"]) == 2.0
-    assert (
-        setting.magnitude(element("values", multiply, (0, 0), operand=7.0), ["multiply"]) == 7.0
-    )  # known already
-    assert math.isnan(
-        setting.magnitude(element("parts", (multiply, 1), (0, 1)), ["multiply"])
-    )  # of another shape
+    # The operand is known already.
+    assert setting.magnitude(element("values", multiply, (0, 0), operand=7.0), ["multiply"]) == 7.0
+    # The shape is another.
+    assert math.isnan(setting.magnitude(element("parts", (multiply, 1), (0, 1)), ["multiply"]))
 
 
 def test_an_element_of_a_broadcast_operand_meets_all_that_it_was_stretched_to(setting: Setting) -> None:

@@ -73,9 +73,7 @@ def test_prelu_has_a_slope_for_each_mode_at_zero(shape: tuple[int, ...]) -> None
     assert assert_within(y_dot.numpy(), held[TANGENT][0]) == x.size
     assert assert_within(x_bar.numpy(), held["input"][0]) == x.size
     assert assert_within(weight_bar.numpy(), held["weight"][0]) == weight.size
-    beyond(
-        rg.jvp(nn.prelu, (x, weight), tuple(dots.values()))[1], held[TANGENT][0]
-    )  # the slope of reverse mode
+    beyond(rg.jvp(nn.prelu, (x, weight), tuple(dots.values()))[1], held[TANGENT][0])  # reverse mode's slope
 
 
 @pytest.mark.parametrize("reduce", ["amax", "amin"])

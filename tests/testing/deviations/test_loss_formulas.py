@@ -125,9 +125,8 @@ def test_soft_margin_loss_is_infinite(reduction: str) -> None:
     with np.errstate(all="ignore"):
         (value,) = LOSS_FORMULAS["soft_margin_loss by the exponential"](given)[VALUE]
     found = F.soft_margin_loss(torch.tensor(x), torch.tensor(target), reduction=reduction).numpy()
-    assert np.array_equal(
-        np.isfinite(parts(value)[1]), np.isfinite(found)
-    )  # infinite: the entry takes infinity alone
+    # The entry takes infinity alone.
+    assert np.array_equal(np.isfinite(parts(value)[1]), np.isfinite(found))
     assert np.isinf(found).any()
 
 

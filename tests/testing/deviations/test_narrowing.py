@@ -78,18 +78,10 @@ def test_recorded_numbers_admit_the_same_case_with_the_same_elements(setting: Se
     narrow = Narrowing(numbers=numbers)
     assert narrow.admits(verdict(element(), element(math.nan, k=2), count=2), setting)
     assert not narrow.admits(verdict(element(), count=1), setting)  # fewer than recorded
-    assert not narrow.admits(
-        verdict(element(), element(math.nan, k=2), count=3), setting
-    )  # more than recorded
-    assert not narrow.admits(
-        verdict(element(2.1), element(math.nan, k=2), count=2), setting
-    )  # another number
-    assert not narrow.admits(
-        verdict(element(k=0), element(math.nan, k=2), count=2), setting
-    )  # at another place
-    assert narrow.admits(
-        verdict(element(2.0 + 1e-10), element(math.nan, k=2), count=2), setting
-    )  # but for rounding
+    assert not narrow.admits(verdict(element(), element(math.nan, k=2), count=3), setting)  # too many
+    assert not narrow.admits(verdict(element(2.1), element(math.nan, k=2), count=2), setting)  # other number
+    assert not narrow.admits(verdict(element(k=0), element(math.nan, k=2), count=2), setting)  # elsewhere
+    assert narrow.admits(verdict(element(2.0 + 1e-10), element(math.nan, k=2), count=2), setting)  # rounded
     assert not Narrowing(numbers={}).admits(verdict(element(), count=1), setting)
 
 

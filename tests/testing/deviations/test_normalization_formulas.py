@@ -78,9 +78,8 @@ def test_layer_norm_adds_rows_in_the_storage_format() -> None:
         "layer_norm by sums in the storage format", y_bar, {"normalized_shape": (2,), "eps": 1e-5}, x, w, b
     )
     assert sorted(found) == [1, 2]
-    value, radius = parts(
-        found[1][0]
-    )  # the terms of the weight are rounded: each sum may round to the next number
+    # The terms of the weight are rounded: each sum may round to the next number.
+    value, radius = parts(found[1][0])
     assert np.all(np.abs(got[0].double().numpy() - value) <= radius)
     assert np.array_equal(parts(found[2][0])[0], got[1].double().numpy())  # the terms of the bias are exact
     assert not np.any(parts(found[2][0])[1])

@@ -17,9 +17,8 @@ pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).resolve().parents[3]
 N = 1_000_000
-BUDGET = (
-    130  # bytes an element, beside what is there before: ten million take 1.5 GB with the import of torch
-)
+# Bytes an element, beside what is there before: ten million take 1.5 GB with the import of torch.
+BUDGET = 130
 _PEAK = """
 import torch
 from benchmarks.gradcheck import Swish, _peak, _swish

@@ -40,10 +40,8 @@ class Keeping(Linear):
         key = w.data_ptr(), w.shape, w.dtype, w.requires_grad
         held, copy = KEPT.get(key, (None, None))
         if held is None:
-            KEPT[key] = held, copy = (
-                w.detach(),
-                super().copied(w),
-            )  # the tensor itself keeps its address from others
+            # The tensor itself keeps its address from others.
+            KEPT[key] = held, copy = (w.detach(), super().copied(w))
         return copy
 
 

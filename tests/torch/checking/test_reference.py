@@ -79,9 +79,8 @@ def test_a_shaken_argument_may_be_off_by_one_rounding() -> None:
 
 def test_a_gradient_from_the_value_moves_by_the_second_derivative_over_the_first() -> None:
     y_bar = np.array([1.0, -2.0, 0.5])
-    x = exact(
-        X, FORMATS["float64"]
-    )  # its reference computes in long double, whose rounding is below the bound for float64
+    # Its reference computes in long double, whose rounding is below the bound for float64.
+    x = exact(X, FORMATS["float64"])
     found = Reference(lambda x: 1 / (1 + np.exp(-x)), [x], [0], x.fmt).sensitivity_to_value(y_bar)
     s = 1 / (1 + np.exp(-x))
     assert found is not None
