@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from refgrad import console
 from refgrad.errors import DeviceMissingError, RefgradError, ResultsWriteError
+from refgrad.exit_codes import FAIL, PASS, PROVED_NOTHING, USAGE
 from refgrad.suite import option_values
 from refgrad.suite.address import add_options, address
 
-AGREE, DISAGREE, USAGE, PROVED_NOTHING = 0, 1, 2, 3
 # The errors of an output that cannot be written.
 UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _report_error(f"ended by {error!r} from outside of refgrad", PROVED_NOTHING)
     except BrokenPipeError:  # such as `refgrad ops | head`
         console.discard_output()
-        return DISAGREE
+        return FAIL
     except OSError as error:
         if error.filename is not None:  # such as a name that is too long
             return _report_error(f"{error.filename}: {error.strerror or error}", PROVED_NOTHING)
@@ -293,7 +293,7 @@ def _help(parser: argparse.ArgumentParser) -> object:
             from refgrad import __version__
 
             print(f"refgrad {__version__}")
-            return AGREE
+            return PASS
         parser.print_help()
         return USAGE
 
@@ -343,7 +343,7 @@ def _backends(_: argparse.Namespace) -> int:
     from refgrad import backends
 
     print("\n".join(backends.table()))
-    return AGREE
+    return PASS
 
 
 def _ops(_: argparse.Namespace) -> int:
@@ -361,7 +361,7 @@ def _ops(_: argparse.Namespace) -> int:
     print(f"\n{'function of ops, with a counterpart in torch':<54} arguments")
     for name, function in sorted(FUNCTIONS.items()):
         print(f"{name:<54} {' '.join(function.names)}")
-    return AGREE
+    return PASS
 
 
 if __name__ == "__main__":

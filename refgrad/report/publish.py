@@ -11,10 +11,11 @@ from pathlib import Path
 
 from refgrad.console import print_text, printable_line
 from refgrad.errors import ArgumentError
+from refgrad.exit_codes import PROVED_NOTHING
 from refgrad.report.analysis.baseline import compare_with_baseline
 from refgrad.report.analysis.policy import counted_failures, fail_on_values
 from refgrad.report.analysis.run import Run
-from refgrad.report.analysis.verdict import NOTHING, exit_code
+from refgrad.report.analysis.verdict import exit_code
 from refgrad.report.ci.github import commands, summary
 from refgrad.report.ci.gitlab import gitlab
 from refgrad.report.ci.junit import junit
@@ -107,7 +108,7 @@ def publish(run: Run, outputs: Outputs) -> int:
         path = os.environ.get("GITHUB_STEP_SUMMARY")
         if path:
             complete &= try_to_write(path, lambda: _append(path, summary(run, compared)))
-    return exit_code(run) if complete else exit_code(run) or NOTHING
+    return exit_code(run) if complete else exit_code(run) or PROVED_NOTHING
 
 
 def try_to_write(path: object, write_it: Callable[[], object]) -> bool:
@@ -133,7 +134,7 @@ def _without_workflow_commands(text: str) -> str:
 
 def print_last(line: str, code: int) -> int:
     """Print the last line of a run. Returns the exit code: 3 instead of 0 where the line cannot be printed."""
-    return code if print_or_report(printable_line(line)) else code or NOTHING
+    return code if print_or_report(printable_line(line)) else code or PROVED_NOTHING
 
 
 def print_or_report(text: str) -> bool:

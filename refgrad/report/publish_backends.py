@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from refgrad.errors import ArgumentError
+from refgrad.exit_codes import PROVED_NOTHING
 from refgrad.report.analysis.backend_comparison import compare_backends
 from refgrad.report.analysis.policy import NEW, fail_on_values
 from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.text import one_line
-from refgrad.report.analysis.verdict import NOTHING
 from refgrad.report.page.backends_html import PAGE, write_backends
 from refgrad.report.publish import Outputs, print_or_report, publish, try_to_write
 from refgrad.report.storage.files import folder_names, is_special_file
@@ -89,4 +89,4 @@ def publish_comparison(runs: Mapping[str, Run], codes: Mapping[str, int], page: 
         complete &= print_or_report(f"report: {page}")
     else:
         complete = False
-    return comparison.exit if complete else comparison.exit or NOTHING
+    return comparison.exit if complete else comparison.exit or PROVED_NOTHING

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any, TextIO
 
+from refgrad.exit_codes import FAIL, PASS
 from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, UNDECIDED, UNSUPPORTED
 from refgrad.report.analysis.baseline import SAME, BaselineComparison
 from refgrad.report.analysis.coverage import coverage_rows, unjudged
@@ -18,7 +19,7 @@ from refgrad.report.analysis.news import by_kind
 from refgrad.report.analysis.power import totals, weakest
 from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.text import NARROW, brief, cut, one_line, percent, several
-from refgrad.report.analysis.verdict import FAIL, PASS, verdict
+from refgrad.report.analysis.verdict import verdict
 from refgrad.report.page.textbook import FLAGGED, textbook
 
 WIDTH = 80

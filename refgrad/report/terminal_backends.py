@@ -5,11 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 
+from refgrad.exit_codes import FAIL, PASS
 from refgrad.records import DISAGREE, ERROR, IMPRECISE, KNOWN, UNDECIDED, UNSUPPORTED
 from refgrad.report.analysis.backend_comparison import BackendComparison
 from refgrad.report.analysis.op_matrix import op_matrix
 from refgrad.report.analysis.text import NARROW, brief, count, cut, one_line
-from refgrad.report.analysis.verdict import FAIL, PASS
 
 WIDTH = 80
 MOST = 20  # ops listed

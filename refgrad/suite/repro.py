@@ -7,6 +7,7 @@ from pathlib import Path
 
 from refgrad import backends, console
 from refgrad.errors import ArgumentError, CaseFileError, DtypeError
+from refgrad.exit_codes import FAIL, PASS, PROVED_NOTHING
 from refgrad.modes import VALUE
 from refgrad.records import CaseRecord
 from refgrad.report.storage.details import each_case, each_result
@@ -15,7 +16,6 @@ from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import DISAGREE, ERROR, UNSUPPORTED
 
-PROVED_NOTHING = 3  # the exit code of a case of which no element was compared
 _LISTED = 6  # ids that a message names
 
 
@@ -76,8 +76,8 @@ def repro(
         entries = applicable(own, framework.build, framework.judged)
     verdicts = examine(case, observe, entries)
     links = {d.id: d.link for d in entries}
-    code = 1 if any(v.status in (DISAGREE, ERROR) for v in verdicts) else 0
-    if not code and not any(v.elements for v in verdicts):
+    code = FAIL if any(v.status in (DISAGREE, ERROR) for v in verdicts) else PASS
+    if code == PASS and not any(v.elements for v in verdicts):
         code = PROVED_NOTHING
     if script:
         failing = [v for v in verdicts if v.status in (DISAGREE, ERROR)]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from refgrad import __version__, backends, console
 from refgrad.backends import Backend
 from refgrad.errors import ArgumentError, CaseFileError, ResultsWriteError
+from refgrad.exit_codes import PROVED_NOTHING
 from refgrad.records import Crash, End, Header, Plan, Record, Rounding
 from refgrad.suite.address import address
 from refgrad.suite.announced_exit import announced_exit
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
     from refgrad.report import Outputs, Run
     from refgrad.suite.progress import Progress
-
-PROVED_NOTHING = 3  # the exit code of a run without a verdict
 
 
 def run(args: argparse.Namespace) -> int:

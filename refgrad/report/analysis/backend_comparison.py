@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from refgrad.exit_codes import FAIL, PASS, PROVED_NOTHING
 from refgrad.records import (
     DISAGREE,
     ERROR,
@@ -25,7 +26,7 @@ from refgrad.report.analysis.case_tally import Entries
 from refgrad.report.analysis.findings import JUDGED
 from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.text import count, several
-from refgrad.report.analysis.verdict import FAIL, NOTHING, PASS, exit_code
+from refgrad.report.analysis.verdict import exit_code
 
 NOT_JUDGED = ""  # the status of a backend in a mode that it does not have, or on a case that it did not judge
 _LISTED = (DISAGREE, ERROR, KNOWN)  # a case with one of these statuses has a row
@@ -115,7 +116,7 @@ class BackendComparison:
         codes = {b.exit for b in self.backends}
         if FAIL in codes:
             return FAIL
-        return PASS if codes == {PASS} and self.shared and not self.absent else NOTHING
+        return PASS if codes == {PASS} and self.shared and not self.absent else PROVED_NOTHING
 
     @property
     def sentence(self) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from refgrad.exit_codes import FAIL, PASS, PROVED_NOTHING
 from refgrad.records import DISAGREE, IMPRECISE, KNOWN, Result
 from refgrad.report.analysis.findings import Finding, findings
 from refgrad.report.analysis.items import items, judged_cases
@@ -15,7 +16,6 @@ from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.tally import Tally, median
 from refgrad.report.analysis.text import brief, count, cut, one_line, several, short
 
-PASS, FAIL, NOTHING = 0, 1, 3
 _LONGEST_TITLE, _TITLES = 48, 100  # characters of a title in the headline, and of all of them
 
 
@@ -52,11 +52,11 @@ def exit_code(run: Run, *, complete: bool = False) -> int:
         or _incomplete(run)
         or never_compared(run)
     ):
-        return NOTHING
+        return PROVED_NOTHING
     if run.end is not None:
         implied = exit_code(replace(run, end=None, counted_failures=None), complete=True)
         return run.end.exit if run.counted_failures is None or run.end.exit != implied else PASS
-    return PASS if complete else NOTHING
+    return PASS if complete else PROVED_NOTHING
 
 
 def failing(run: Run) -> list[Result]:
@@ -150,7 +150,7 @@ def _notes(run: Run, code: int) -> list[str]:
         notes.append(
             f"Without a verdict, for they were being judged when the run ended: {_first_names(cases)}."
         )
-    if code == NOTHING:
+    if code == PROVED_NOTHING:
         notes += _power_notes(run)
     if run.end is not None and run.end.exit != code and run.counted_failures is None:
         notes.append(
@@ -210,7 +210,7 @@ def _remarks(run: Run, code: int) -> list[str]:
             f"{several(unjudged, 'case')} that the run was to judge {'was' if unjudged == 1 else 'were'} not judged: {names}."
         )
     if insufficient_power(run):
-        return [*remarks, *([] if code == NOTHING else _power_notes(run))]
+        return [*remarks, *([] if code == PROVED_NOTHING else _power_notes(run))]
     unseen = sum(max(0, a.detectable - a.caught) for a in run.audits)
     if unseen:
         text = several(unseen, "planted error was", "planted errors were")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import re
 
+from refgrad.exit_codes import PASS
 from refgrad.records import AGREE, DISAGREE, ERROR, IMPRECISE, KNOWN, UNDECIDED, UNSUPPORTED
 from refgrad.report.analysis.baseline import BaselineComparison
 from refgrad.report.analysis.coverage import coverage_rows
@@ -15,7 +16,7 @@ from refgrad.report.analysis.findings import Finding, findings
 from refgrad.report.analysis.imprecise import imprecise, sentence
 from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.text import brief, cut, one_line
-from refgrad.report.analysis.verdict import PASS, verdict
+from refgrad.report.analysis.verdict import verdict
 
 MOST = 9  # GitHub shows ten annotations of a step and drops the rest silently; the tenth gives the number of further findings
 MOST_BYTES = 200 * 1024  # of a summary; GitHub refuses one above 1 MiB

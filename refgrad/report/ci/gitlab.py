@@ -11,11 +11,12 @@ import json
 import re
 from typing import Any
 
+from refgrad.exit_codes import PASS
 from refgrad.records import DISAGREE
 from refgrad.report.analysis.findings import findings
 from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.text import cut, one_line
-from refgrad.report.analysis.verdict import PASS, verdict
+from refgrad.report.analysis.verdict import verdict
 
 
 def gitlab(run: Run, path: str) -> str:

@@ -11,13 +11,14 @@ import re
 from collections import Counter, defaultdict
 from xml.etree import ElementTree as ET
 
+from refgrad.exit_codes import PASS
 from refgrad.records import AGREE, ERROR, FAILURES, IMPRECISE, KNOWN, FinishedItem
 from refgrad.report.analysis.findings import Finding, findings
 from refgrad.report.analysis.items import items
 from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.tally import Cell, Place
 from refgrad.report.analysis.text import count, cut, one_line, plain, several
-from refgrad.report.analysis.verdict import PASS, verdict
+from refgrad.report.analysis.verdict import verdict
 
 MOST_TEXT = 4000
 FINDINGS, ITEMS = "findings", "items"  # names of test suites
