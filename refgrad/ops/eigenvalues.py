@@ -21,7 +21,7 @@ from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import sampled
 from refgrad.op import Op, register
 from refgrad.op.traits import REGULAR
-from refgrad.ops import dense_factors, dense_spectra
+from refgrad.ops import dense_factors, dense_spectra, samplers
 from refgrad.ops.solving import finite
 from refgrad.ops.triangular import folded, symmetric_from
 
@@ -168,7 +168,7 @@ def steady(rng: np.random.Generator, draw: Any, vectors: Any) -> Any:
 def _draw(rng: np.random.Generator) -> Any:
     """Symmetric matrices whose eigenvalues are apart, with other numbers in the triangle that is not read."""
     n = int(rng.integers(1, 5))
-    batch = [(), (), (2,), (2, 1), (0,)][int(rng.integers(5))]
+    batch = samplers.stack(rng)
     uplo = "LU"[int(rng.integers(2))]
     q = np.linalg.qr(rng.standard_normal((*batch, n, n)))[0]
     w = np.cumsum(rng.uniform(0.5, 1.5, (*batch, n)), axis=-1) - rng.uniform(0, n)

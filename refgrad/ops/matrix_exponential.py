@@ -14,6 +14,7 @@ from refgrad.arrays import Array, PlainArray
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.op import Op, register
+from refgrad.ops import samplers
 from refgrad.ops.dense_linalg import lapack, square
 from refgrad.ops.solving import finite
 
@@ -120,7 +121,7 @@ def _transposed(x: Array) -> Array:
 
 def _draw(rng: np.random.Generator) -> Any:
     n = int(rng.integers(1, 4))
-    batch = [(), (), (2,), (2, 1), (0,)][int(rng.integers(5))]
+    batch = samplers.stack(rng)
     return (rng.standard_normal((*batch, n, n)) * [0.3, 1.0, 1.5][int(rng.integers(3))],), {}
 
 

@@ -21,7 +21,7 @@ from refgrad.domain import sampled
 from refgrad.formula import Formula
 from refgrad.op import Op, register
 from refgrad.op.traits import REGULAR
-from refgrad.ops import dense_factors
+from refgrad.ops import dense_factors, samplers
 from refgrad.ops.dense_factors import transposed
 from refgrad.ops.eigenvalues import steady
 from refgrad.ops.solving import finite
@@ -226,12 +226,10 @@ def _q_vjp(y_bar: Array, a: Array, y: Array, a_shape: tuple[int, ...]) -> Array:
 
 # --- the ops ---------------------------------------------------------------------------------------------------------
 
-_SHAPES = ((1, 1), (2, 2), (3, 3), (4, 3), (3, 4), (4, 2), (1, 3), (3, 1), (2, 0))
-
 
 def _draw(rng: np.random.Generator) -> Any:
-    m, n = _SHAPES[int(rng.integers(len(_SHAPES)))]
-    batch = [(), (), (2,), (2, 1), (0,)][int(rng.integers(5))]
+    m, n = samplers.MATRICES[int(rng.integers(len(samplers.MATRICES)))]
+    batch = samplers.stack(rng)
     a = rng.standard_normal((*batch, m, n))
     if not min(m, n) * math.prod(batch):
         return (a,), {}

@@ -19,7 +19,7 @@ from refgrad.domain import sampled
 from refgrad.errors import NoRuleError
 from refgrad.op import Op, register
 from refgrad.op.traits import REGULAR
-from refgrad.ops import dense_spectra
+from refgrad.ops import dense_spectra, samplers
 from refgrad.ops.dense_linalg import inverse_or_nan
 from refgrad.ops.eigenvalues import STEPS, backward_error, gaps, reciprocal_gaps, steady
 from refgrad.ops.solving import finite, solve
@@ -112,7 +112,7 @@ def _vectors_vjp(y_bar: Array, a: Array, y: Array) -> Array:
 def _draw(rng: np.random.Generator) -> Any:
     """Matrices with real eigenvalues that are apart."""
     n = int(rng.integers(1, 5))
-    batch = [(), (), (2,), (2, 1), (0,)][int(rng.integers(5))]
+    batch = samplers.stack(rng)
     w = np.cumsum(rng.uniform(1.0, 1.5, (*batch, n)), axis=-1) - rng.uniform(0, n)
     v = np.linalg.qr(rng.standard_normal((*batch, n, n)))[0] + 0.15 * rng.standard_normal((*batch, n, n))
     return (v @ (w[..., :, None] * np.linalg.inv(v)),), {}

@@ -11,12 +11,19 @@ from refgrad.bounds.profiles import DOUBLE
 Rng = np.random.Generator
 Sample = tuple[tuple[Any, ...], dict[str, Any]]
 SIZES = (0, 1, 2, 3, 4)
+# Shapes: square, tall, wide, and one without elements.
+MATRICES = ((1, 1), (2, 2), (3, 3), (4, 3), (3, 4), (4, 2), (1, 3), (3, 1), (2, 0))
 
 
 def shape(rng: Rng, low: int = 0, high: int = 3, sizes: tuple[int, ...] = SIZES) -> tuple[int, ...]:
     """A random shape; empty arrays come up now and then only."""
     drawn = [int(rng.choice(sizes)) for _ in range(int(rng.integers(low, high + 1)))]
     return tuple(drawn) if rng.random() < 0.15 else tuple([max(n, 1) if 0 in sizes else n for n in drawn])
+
+
+def stack(rng: Rng) -> tuple[int, ...]:
+    """The leading dimensions of a stack of matrices: a single matrix, some, or none at all."""
+    return [(), (), (2,), (2, 1), (0,)][int(rng.integers(5))]
 
 
 def array(rng: Rng, dims: tuple[int, ...]) -> Any:

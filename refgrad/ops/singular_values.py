@@ -22,7 +22,7 @@ from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import Special, sampled
 from refgrad.op import Op, register
 from refgrad.op.traits import REGULAR
-from refgrad.ops import dense_spectra
+from refgrad.ops import dense_spectra, samplers
 from refgrad.ops.eigenvalues import STEPS, backward_error, reciprocal_gaps, steady, turned
 from refgrad.ops.solving import finite
 
@@ -157,13 +157,10 @@ def _rest(a: PlainArray, right: bool = False) -> PlainArray:
     return (v if right else u)[..., s.shape[-1] :].copy()
 
 
-_SHAPES = ((1, 1), (2, 2), (3, 3), (4, 3), (3, 4), (4, 2), (1, 3), (3, 1), (2, 0))
-
-
-def drawn(rng: np.random.Generator, shapes: tuple[tuple[int, int], ...] = _SHAPES) -> PlainArray:
+def drawn(rng: np.random.Generator, shapes: tuple[tuple[int, int], ...] = samplers.MATRICES) -> PlainArray:
     """A stack of matrices whose singular values are apart from each other and from zero."""
     m, n = shapes[int(rng.integers(len(shapes)))]
-    batch = [(), (), (2,), (2, 1), (0,)][int(rng.integers(5))]
+    batch = samplers.stack(rng)
     k = min(m, n)
     if not k * math.prod(batch):
         return np.zeros((*batch, m, n))

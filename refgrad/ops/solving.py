@@ -22,7 +22,7 @@ from refgrad.domain import Special, sampled
 from refgrad.formula import Formula
 from refgrad.op import Op, register
 from refgrad.op.traits import HOLOMORPHIC, POLE, REFUSED, REGULAR, SEVERAL, InGraphs
-from refgrad.ops import complex_systems, dense_linalg
+from refgrad.ops import complex_systems, dense_linalg, samplers
 
 # --- how far A + E lies, and what that does ----------------------------------------------------------------------------
 
@@ -145,7 +145,7 @@ def _pivots(low: int) -> Any:
 
     def draw(rng: np.random.Generator) -> Any:
         n = int(rng.integers(low, 5))
-        batch = [(), (), (2,), (2, 1), (0,)][int(rng.integers(5))]
+        batch = samplers.stack(rng)
         q = (
             np.linalg.qr(rng.standard_normal((*batch, n, n)))[0]
             if n and math.prod(batch)

@@ -19,7 +19,7 @@ from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import sampled
 from refgrad.op import Op, register
 from refgrad.op.traits import POLE, REFUSED
-from refgrad.ops import dense_factors
+from refgrad.ops import dense_factors, samplers
 from refgrad.ops.solving import amplified, finite
 
 # --- triangular systems ----------------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def majorant(w: PlainArray) -> PlainArray:
 
 def _draw_definite(rng: np.random.Generator) -> Any:
     n = int(rng.integers(1, 5))
-    batch = [(), (), (2,), (2, 1), (0,)][int(rng.integers(5))]
+    batch = samplers.stack(rng)
     q = rng.standard_normal((*batch, n, n))
     return (q @ np.swapaxes(q, -1, -2) / n + np.eye(n) + np.triu(rng.standard_normal((n, n)), 1),), {}
 

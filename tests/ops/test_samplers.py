@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,12 @@ def test_shapes_of_every_rank_with_empty_ones_now_and_then() -> None:
     empty = sum(0 in s for s in shapes) / len(shapes)
     assert 0 < empty < 0.2
     assert all(n in samplers.SIZES for s in shapes for n in s)
+
+
+def test_a_stack_holds_a_single_matrix_some_or_none() -> None:
+    stacks = [samplers.stack(np.random.default_rng(k)) for k in RNG_SEEDS]
+    assert {len(s) for s in stacks} == {0, 1, 2}
+    assert {math.prod(s) for s in stacks} == {0, 1, 2}
 
 
 def test_distinct_values_have_gaps() -> None:
