@@ -104,7 +104,7 @@ def observe(case):
 
     def program(notes):
         def tap(k, y):
-            return noted(y, k, notes) if case.nodes[k].op or case.nodes[k].name in floats else y
+            return noted(y, (k, -1), notes) if case.nodes[k].op or case.nodes[k].name in floats else y
 
         return lambda arguments: run(arguments, tap, lambda k, i, x: noted(x, (k, i), notes))[case.output]
 
@@ -129,15 +129,12 @@ def observe(case):
         except Exception as error:
             # autograd says so of a primitive without a derivative in a mode
             answer["unavailable"][mode] = serving.reason(error, serving.refused(error, "VJP of", "JVP of"))
-    places = range(len(case.nodes))
     # A Python number takes the dtype of what it meets.
     answer["values"] = [
         serving.sent(np.asarray(v, case.dtype) if isinstance(v, float) else v) for v in values
     ]
-    answer["cotangents"] = [serving.sent(gradients.get(k)) for k in places]
-    answer["tangents"] = [serving.sent(tangents.get(k)) for k in places]
-    answer["parts"] = [[*at, serving.sent(g)] for at, g in gradients.items() if isinstance(at, tuple)]
-    return answer
+    dots = {k: dot for (k, position), dot in tangents.items() if position < 0}
+    return {**answer, **serving.derivatives(case, gradients, dots)}
 
 
 def hello():

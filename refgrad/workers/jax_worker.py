@@ -233,11 +233,7 @@ def observe(case):
         dots = of.pushed(floats, others, moving) if floats else {}
     except Exception as error:
         answer["unavailable"]["forward"] = why(error)
-    places = range(len(case.nodes))
-    answer["cotangents"] = [sent(bars.get((k, -1))) for k in places]
-    answer["tangents"] = [sent(dots.get(k)) for k in places]
-    answer["parts"] = [[*at, sent(g)] for at, g in bars.items() if at[1] >= 0]
-    return answer
+    return {**answer, **serving.derivatives(case, bars, dots, sent)}
 
 
 def why(error):

@@ -296,11 +296,7 @@ def observe(case):
             dots = program.pushed(real)
     except Exception as error:
         answer["unavailable"]["forward"] = why(error)
-    places = range(len(case.nodes))
-    answer["cotangents"] = [sent(bars.get((k, -1))) for k in places]
-    answer["tangents"] = [sent(dots.get(k)) for k in places]
-    answer["parts"] = [[*at, sent(g)] for at, g in bars.items() if at[1] >= 0]
-    return answer
+    return {**answer, **serving.derivatives(case, bars, dots, sent)}
 
 
 def why(error):

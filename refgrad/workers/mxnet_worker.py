@@ -308,18 +308,14 @@ def observe(case):
     except serving.Failed as error:
         return {"unavailable": {"value": serving.reason(error)}}
     refuse_empty(v for v in values if v is not None)
-    answer, gradients = (
-        {"values": [serving.sent(v) for v in values], "unavailable": {"forward": NO_FORWARD}},
-        {},
-    )
+    answer = {"values": [serving.sent(v) for v in values], "unavailable": {"forward": NO_FORWARD}}
+    bars = {}
     try:
-        gradients = pulled(mx.np.array(case.cotangent, dtype=case.dtype))
+        bars = pulled(mx.np.array(case.cotangent, dtype=case.dtype))
     except Exception as error:
         refused = "non-differentiable" in str(error.__cause__ or error)
         answer["unavailable"]["reverse"] = serving.reason(error, refused)
-    answer["cotangents"] = [serving.sent(gradients.get((k, -1))) for k in range(len(case.nodes))]
-    answer["parts"] = [[*at, serving.sent(g)] for at, g in gradients.items() if at[1] >= 0]
-    return answer
+    return {**answer, **serving.derivatives(case, bars)}
 
 
 def tried(dtype):

@@ -75,14 +75,6 @@ def first_order(f):
     return call
 
 
-def fan_in(*xs):
-    """The sum of several operands."""
-    total = xs[0]
-    for x in xs[1:]:
-        total = total + x
-    return total
-
-
 def taken(x, key):
     """x[key]."""
     parts = key if isinstance(key, tuple) else (key,)
@@ -160,7 +152,7 @@ TWINS = {
     "divide": lambda a, b: a / b,
     "einsum": lambda *xs, subscripts: paddle.einsum(subscripts, *xs),
     "elu": lambda x, alpha: functional.elu(x, alpha),
-    "fan_in": fan_in,
+    "fan_in": serving.fan_in,
     "flip": lambda x, axis: paddle.flip(x, list(range(x.ndim)) if axis is None else axes(axis)),
     "gelu": functional.gelu,
     "gelu_tanh": lambda x: functional.gelu(x, approximate=True),
@@ -252,9 +244,7 @@ def observe(case):
             output.backward(held(case.cotangent, case.dtype))
     except Exception as error:
         answer["unavailable"]["reverse"] = serving.reason(error, serving.refused(error, "not implemented"))
-    answer["cotangents"] = [serving.sent(bars.get((k, -1))) for k in range(len(case.nodes))]
-    answer["parts"] = [[*at, serving.sent(g)] for at, g in bars.items() if at[1] >= 0]
-    return answer
+    return {**answer, **serving.derivatives(case, bars)}
 
 
 def held(x, dtype):

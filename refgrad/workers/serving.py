@@ -185,6 +185,11 @@ def refused(error, *phrases):
     return type(cause) is NotImplementedError and any(phrase in str(cause) for phrase in phrases)
 
 
+def fan_in(*xs):
+    """The sum of several operands."""
+    return sum(xs[1:], xs[0])
+
+
 # --- exact arrays and parameters --------------------------------------------------------------------------------------
 
 
@@ -203,6 +208,20 @@ def sent(x, dtype=None):
         "base64": base64.b64encode(plain.tobytes()).decode(),
     }
     return {**entry, "of": dtype} if dtype and dtype != x.dtype.name else entry
+
+
+def derivatives(case, bars, dots=None, sent=sent):
+    """What an answer holds of derivatives: cotangents, parts, and with ``dots`` tangents. ``sent`` makes the message of an array.
+
+    ``bars`` has under (k, -1) the gradient of node k, and under (k, i) what node k sends to its operand i; ``dots`` has under k the
+    tangent of node k.
+    """
+    places = range(len(case.nodes))
+    answer = {
+        "cotangents": [sent(bars.get((k, -1))) for k in places],
+        "parts": [[*at, sent(g)] for at, g in bars.items() if at[1] >= 0],
+    }
+    return answer if dots is None else {**answer, "tangents": [sent(dots.get(k)) for k in places]}
 
 
 def array(entry):

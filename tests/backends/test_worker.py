@@ -9,6 +9,8 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -246,13 +248,34 @@ def test_repro_names_the_worker_of_a_run_and_starts_it_where_it_is_named(
     assert main([*again, "--backend", str(TEMPLATE)]) == 0
 
 
-def test_a_framework_refuses_in_its_own_words_alone() -> None:
-    """A NotImplementedError of another origin, a subclass, or the words in another exception are faults."""
+@pytest.fixture(scope="module")
+def serving() -> Any:
+    """The module that workers share."""
     spec = importlib.util.spec_from_file_location("serving", FOLDER / "serving.py")
     assert spec is not None
     assert spec.loader is not None
-    serving = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(serving)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def as_given(x: float | None) -> float | None:
+    return x
+
+
+def test_derivatives_are_sent_by_node_and_by_use(serving: Any) -> None:
+    case = SimpleNamespace(nodes=[None] * 3)
+    bars = {(0, -1): 1.0, (2, -1): 2.0, (2, 0): 3.0, (2, 1): 4.0}
+    cotangents, parts = [1.0, None, 2.0], [[2, 0, 3.0], [2, 1, 4.0]]
+    assert serving.derivatives(case, bars, sent=as_given) == {"cotangents": cotangents, "parts": parts}
+    found = serving.derivatives(case, bars, {1: 5.0}, as_given)
+    assert found == {"cotangents": cotangents, "parts": parts, "tangents": [None, 5.0, None]}
+    message = serving.sent(np.float32(1.0))
+    assert serving.derivatives(case, {(1, -1): np.float32(1.0)})["cotangents"] == [None, message, None]
+
+
+def test_a_framework_refuses_in_its_own_words_alone(serving: Any) -> None:
+    """A NotImplementedError of another origin, a subclass, or the words in another exception are faults."""
 
     class OtherError(NotImplementedError):
         pass
