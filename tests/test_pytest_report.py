@@ -124,7 +124,7 @@ def test_right_gradients_leave_a_green_report(green: dict[str, tuple[Path, str]]
     assert {at.family for at in found.tally.cells} == {"test_kernels.py"}
     assert found.tally.elements > 200
     assert len(found.audits) == 8  # kinds of errors
-    assert {a.planted for a in found.audits} == {82}
+    assert {a.planted for a in found.audits} == {90}
     assert all(a.caught == a.planted - a.equivalent for a in found.audits)
     assert [a.mutation for a in found.audits if not a.caught] == ["transpose"]  # of vectors
     assert "exit 0: Every gradient that was judged agrees" in printed
