@@ -226,3 +226,16 @@ def test_a_ufunc_writes_some_of_its_results(name: str) -> None:
     assert np.array_equal(value, INTO[name](x))
     assert np.allclose(slope, differences(INTO[name], (x,), (V,))[0])
     assert np.isclose(np.sum(X * slope), np.sum(V * vjp(INTO[name], x)[1](X)[0]))
+
+
+def test_a_result_beside_an_output_has_its_shape() -> None:
+    """NumPy broadcasts the operands to the output: the other result, which is given none, is as large."""
+
+    def both(x: Any) -> Any:
+        fraction = np.zeros(3, like=x)
+        _, whole = np.modf(x, fraction, None)
+        return fraction + whole
+
+    assert both(np.array(1.25)).shape == (3,)
+    assert np.array_equal(rg.jacfwd(both)(np.array(1.25)), np.ones(3))
+    assert np.array_equal(rg.jacrev(both)(np.array(1.25)), np.ones(3))
