@@ -136,6 +136,28 @@ def _weighted_sum_overflows(function: Function) -> Formula:
     return evaluate
 
 
+def _quotients(power: Callable[[Any], Any]) -> Formula:
+    """logaddexp, logaddexp2: the second derivatives of the shares 1 / (1 + power(difference)), of a quotient as it stands.
+
+    The derivative of a quotient is divided by the divisor twice and then multiplied by the derivative of the divisor, which is as large.
+    Where the square of the divisor leaves the range, underflow on the way takes some digits or all.
+    """
+
+    def evaluate(inputs: Inputs) -> Outcomes:
+        if not inputs.second or inputs.y_bar is None or any(x_dot is None for x_dot in inputs.xs_dot):
+            return {}
+
+        def gradient(y_bar: Any, a: Any, b: Any) -> tuple[Any, Any]:
+            return (
+                summed_to(y_bar / (1 + power(b - a)), a.shape),
+                summed_to(y_bar / (1 + power(a - b)), b.shape),
+            )
+
+        return second_derivative(gradient, inputs)
+
+    return evaluate
+
+
 def summed_to(x: Any, shape: tuple[int, ...]) -> Any:
     """The gradient of an operand of this shape that was broadcast to the shape of x."""
     lead = x.ndim - len(shape)
@@ -147,6 +169,8 @@ EXPONENTIAL_FORMULAS: dict[str, Formula] = {
     "shares of logaddexp by its value": _shares_by_the_value(np.logaddexp, np.exp),
     "shares of logaddexp2 by its value": _shares_by_the_value(np.logaddexp2, np.exp2),
     "shares of logaddexp with 0 for infinity": _shares_with_zero_for_infinity,
+    "logaddexp by quotients": _quotients(np.exp),
+    "logaddexp2 by quotients": _quotients(np.exp2),
     "logarithm of a sum whose shift is differentiated": _log_of_shifted_sum,
     "log_softmax of another shift": _log_softmax_of_another_shift,
     "logsumexp of tangents added up first": _weighted_sum_overflows(nn.logsumexp),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import nn
+from refgrad.arrays import Array
 from refgrad.op import FUNCTIONS
 from refgrad.ops.stop_gradient import stop_gradient
 from refgrad.testing.deviations.exponential_formulas import summed_to
@@ -159,8 +160,7 @@ def _nan_in_comparisons(sign: float) -> Formula:
         if inputs.second:
             return {}
         a, b = (sign * parts(x)[0] for x in inputs.xs)
-        tied = np.where(a == b, 0.5, np.where(np.isnan(a) | np.isnan(b), 1.0, 0.0))
-        shares = [np.where(one > other, 1.0, tied) for one, other in ((a, b), (b, a))]
+        shares = _all_beside_nan(a, b)
 
         def tangent(a_dot: Any, b_dot: Any) -> Any:
             return np.where(a > b, a_dot, np.where(a == b, (a_dot + b_dot) / 2, b_dot))
@@ -168,6 +168,25 @@ def _nan_in_comparisons(sign: float) -> Formula:
         return _shared(inputs, shares, tangent)
 
     return evaluate
+
+
+def _both_tangents_beside_nan(sign: float) -> Formula:
+    """fmax (sign 1) and fmin: the transpose of reverse mode, which beside NaN gives all to both operands."""
+
+    def evaluate(inputs: Inputs) -> Outcomes:
+        if inputs.second or any(x_dot is None for x_dot in inputs.xs_dot):
+            return {}
+        shares = _all_beside_nan(*(sign * parts(x)[0] for x in inputs.xs))
+        a_dot, b_dot = (share * x_dot for share, x_dot in zip(shares, inputs.xs_dot, strict=True))
+        return {TANGENT: [a_dot + b_dot]}
+
+    return evaluate
+
+
+def _all_beside_nan(a: Array, b: Array) -> list[Array]:
+    """The shares of two operands in the gradient of the larger one: halves at a tie, and all to both where one is NaN."""
+    tied = np.where(a == b, 0.5, np.where(np.isnan(a) | np.isnan(b), 1.0, 0.0))
+    return [np.where(one > other, 1.0, tied) for one, other in ((a, b), (b, a))]
 
 
 def _nothing_at_equal_bounds(inputs: Inputs) -> Outcomes:
@@ -241,6 +260,8 @@ KINK_FORMULAS: dict[str, Formula] = {
     "fmax of the first and of the second operand": _first_and_second,
     "fmax by comparisons with NaN": _nan_in_comparisons(1.0),
     "fmin by comparisons with NaN": _nan_in_comparisons(-1.0),
+    "fmax of both tangents beside NaN": _both_tangents_beside_nan(1.0),
+    "fmin of both tangents beside NaN": _both_tangents_beside_nan(-1.0),
     "clip with nothing for equal bounds": _nothing_at_equal_bounds,
     "logaddexp with the whole share of a tie": _whole_share_at_a_tie(1.0),
     "logaddexp2 with the whole share of a tie": _whole_share_at_a_tie(math.log(2.0)),

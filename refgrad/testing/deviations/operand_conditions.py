@@ -201,6 +201,16 @@ def _exponential_of_the_difference_overflows(base: float) -> Place:
     return place
 
 
+def _square_of_exponential_of_the_difference_leaves_the_range(base: float) -> Place:
+    def place(xs: Operands, _params: Params, fmt: Format) -> Array:
+        """The reciprocal of the square of a power of the difference of two operands has lost digits to underflow."""
+        a, b = np.broadcast_arrays(*[np.asarray(x, fmt.wide) for x in xs])
+        with np.errstate(invalid="ignore"):
+            return ~(2 * np.abs(a - b) * math.log(base) < -np.log(fmt.least_normal))
+
+    return place
+
+
 def _exponential_overflows(xs: Operands, _params: Params, fmt: Format) -> Array:
     """The exponential of the first operand overflows."""
     return ~(np.asarray(xs[0], fmt.wide) < np.log(fmt.max))
@@ -273,6 +283,12 @@ PLACES: dict[str, Place] = {
     "infinite, or the square of the reciprocal is": _reciprocal_or_operand_infinite,
     "exp of the difference overflows": _exponential_of_the_difference_overflows(math.e),
     "exp2 of the difference overflows": _exponential_of_the_difference_overflows(2.0),
+    "the square of exp of the difference leaves the range": (
+        _square_of_exponential_of_the_difference_leaves_the_range(math.e)
+    ),
+    "the square of exp2 of the difference leaves the range": (
+        _square_of_exponential_of_the_difference_leaves_the_range(2.0)
+    ),
     "exp overflows": _exponential_overflows,
     "the corner of x log y": _corner,
     "below zero": _negative,

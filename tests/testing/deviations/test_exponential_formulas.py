@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -92,3 +94,19 @@ def test_tangents_added_up_first_explain_only_rows_whose_sum_overflows(name: str
         assert within(np.inf, ball, (0, *at), 1.0), "66 n is beyond 65504"
         assert not within(np.inf, ball, (1, *at), 1.0), "65 n is not"
         assert not within(1e3, ball, (1, *at), 1.0)
+
+
+@pytest.mark.parametrize(("name", "far"), [("logaddexp", 600.0), ("logaddexp2", 800.0)])
+def test_second_derivatives_of_a_quotient_are_lost_only_where_its_square_underflows(
+    name: str, far: float
+) -> None:
+    formula = EXPONENTIAL_FORMULAS[f"{name} by quotients"]
+    for b, lost in ((1.0, False), (far, True)):
+        inputs = asked([0.0], [b], y_bar=[1.25], xs_dot=([1.5], [-0.75]))
+        assert formula(inputs) == {}, "first derivatives are right"
+        found = formula(replace(inputs, second=True))
+        ball = found[0][1]  # reverse over reverse
+        assert within(0.0, ball, (0,), 1.0) == lost
+        assert within(float(parts(ball)[0][0]), ball, (0,), 1.0)
+        assert not within(1.0, ball, (0,), 1.0), "nor is it any number"
+        assert not within(0.0, found[1][0], (0,), 1.0), "the nearer share does not underflow"

@@ -186,6 +186,16 @@ def test_a_broadcast_operand_of_an_extreme_adds_its_shares_up() -> None:
     assert assert_within(np.array([1.5]), ball) == 1
 
 
+@pytest.mark.parametrize(("name", "far"), [("fmax", 1.0), ("fmin", 4.0)])
+def test_the_transpose_of_a_gradient_sent_to_both_operands_adds_their_tangents(name: str, far: float) -> None:
+    formula = KINK_FORMULAS[f"{name} of both tangents beside NaN"]
+    xs, xs_dot = ([np.nan, 2.0, 2.0], [2.0, np.nan, far]), ([3.0] * 3, [5.0] * 3)
+    a, b, a_dot, b_dot = (exact(np.array(x), FORMATS["float64"]) for x in (*xs, *xs_dot))
+    [ball] = formula(Inputs(False, (a, b), {}, None, (a_dot, b_dot), FORMATS["float64"]))[TANGENT]
+    assert parts(ball)[0].tolist() == [8.0, 8.0, 3.0]
+    assert formula(Inputs(False, (a, b), {}, None, (a_dot, None), FORMATS["float64"])) == {}
+
+
 # Operands, a direction for each and the operand that is chosen: what JAX 0.10.2 gives is NaN but where the chosen one moves infinitely.
 MASKED = {
     "maximum by masks": ([1.0, 0.0], 0),

@@ -108,6 +108,8 @@ MEANT = {
         [True, True, True, False],
     ),
     "exp2 of the difference overflows": (([128.0, 127.0], [0.0]), {}, [True, False]),
+    "the square of exp of the difference leaves the range": (([44.0, 43.0], [0.0]), {}, [True, False]),
+    "the square of exp2 of the difference leaves the range": (([64.0, 62.0], [0.0]), {}, [True, False]),
     "exp overflows": (([89.0, np.inf, 88.0, -89.0],), {}, [True, True, False, False]),
     "the cube of the pseudo-inverse overflows": (
         ([[[1e-13, 0.0], [0.0, 1.0]], [[1e-12, 0.0], [0.0, 0.0]], [[np.inf, 0.0], [0.0, 1.0]]],),
