@@ -22,7 +22,10 @@ class Interrupts:
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        """Tell of the signal SIGINT, and note a call of ``os._exit``. Outside of the main thread no signal can be told."""
+        """Tell of the signal SIGINT, and note a call of ``os._exit``. Outside of the main thread no signal can be told.
+
+        Where the signal is ignored, as in the background of a shell, it stays so, and no interrupt comes from it.
+        """
         here, leave = os.getpid(), os._exit
 
         def end(status: int) -> None:
@@ -36,8 +39,8 @@ class Interrupts:
 
         before = signal.getsignal(signal.SIGINT)
         in_main = threading.current_thread() is threading.main_thread()
-        self._watching = in_main and before is signal.default_int_handler
-        if self._watching:
+        self._watching = in_main and before in (signal.default_int_handler, signal.SIG_IGN)
+        if in_main and before is signal.default_int_handler:
             signal.signal(signal.SIGINT, interrupt)
         try:
             with mock.patch.object(os, "_exit", end):

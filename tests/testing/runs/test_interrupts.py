@@ -39,6 +39,15 @@ def test_an_interrupt_without_a_signal_is_of_the_judged_code() -> None:
     assert not noted
 
 
+def test_where_the_signal_is_ignored_it_stays_so_and_an_interrupt_is_of_the_judged_code() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    found = Interrupts(print)
+    with pytest.raises(CaseInterruptedError), found.watched(), found.told_apart():
+        signal.raise_signal(signal.SIGINT)
+        kernel()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
 def test_an_interrupt_by_a_signal_stays_one() -> None:
     noted: list[str] = []
     found, before = Interrupts(noted.append), signal.getsignal(signal.SIGINT)
