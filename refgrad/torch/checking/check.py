@@ -19,6 +19,7 @@ from refgrad.testing.checks.array_verdict import Question
 from refgrad.testing.checks.seeds import WHOLE
 from refgrad.testing.judging.verdict import ERROR, UNSUPPORTED, Comparison, Verdict
 from refgrad.torch.checking import (
+    further_calls,
     kinks,
     no_cotangent,
     one_tensor,
@@ -26,7 +27,6 @@ from refgrad.torch.checking import (
     plan,
     supplementary,
     triangles,
-    two_calls,
     without_graph,
 )
 from refgrad.torch.checking.complex_tensors import lazy_variants
@@ -41,7 +41,11 @@ from refgrad.torch.forward_mode import overlaps
 from refgrad.torch.refusal import described, fails_inside_torch, refuses
 from refgrad.tracing.ball import parts
 
-_USES = (two_calls.judge, overwritten.judge, one_tensor.judge)  # of func, in ways in which a program uses it
+_USES = (
+    further_calls.judge,
+    overwritten.judge,
+    one_tensor.judge,
+)  # of func, in ways in which a program uses it
 _STREAM = 1  # distinguishes the generator from one with the same seed that made the user's inputs
 
 
@@ -88,19 +92,12 @@ class Check:
         self.arguments = in_dtype(self.given, dtype, self.kept)
         self.notes += notes_of(self.kept, self.arguments, self.dtype)
         self.rng = np.random.default_rng((self.settings.seed, _STREAM))
-        self.point = self._point(self.arguments)
+        self.point = Point(self.func, self.function, self.arguments, self.active, self.fmt, self.rng)
         self.value, self.reverse, self.forward = (
             Aggregation(mode, self.fmt, self.device, self.point.plain) for mode in (VALUE, REVERSE, FORWARD)
         )
         for aggregation in (self.value, self.reverse, self.forward):
             aggregation.shapes_decide = True
-
-    def _point(self, arguments: tuple[Any, ...], like: Point | None = None) -> Point:
-        scales = None if like is None else like.scales
-        point = Point(self.func, self.function, arguments, self.active, self.fmt, self.rng, scales)
-        if like is not None:
-            point.wider = like.wider
-        return point
 
     def verdicts(self) -> list[Verdict]:
         """The verdicts on the value and on the requested modes."""
@@ -269,7 +266,7 @@ class Check:
             request, layouts=tuple(CONTIGUOUS if isinstance(x, Tensor) else "" for x in arguments)
         )
         try:
-            point = self._point(arguments, self.point)
+            point = self.point.another(self.func, self.function, arguments)
             seeds = point.seeds(REVERSE, request)
             point.expected_arrays(REVERSE, request, seeds)
         except Exception as error:  # noqa: BLE001 - a reference may raise anything at these inputs; the note reports it

@@ -24,6 +24,8 @@ from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, Arranged, arran
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.forward_mode import dual_level, make_dual
 
+# Calls between the forward and the backward of one: a ring of workspaces has two or three places.
+_FURTHER = 4
 _KEPT = 2**20  # bytes of memory that are compared directly; more are compared by a hash
 _DONATED = "donated buffers"  # in torch's message that a compiled backward runs with retain_graph=False alone
 _CHECKPOINT = (
@@ -148,16 +150,17 @@ class Evaluator:
     def between_calls(
         self, request: Request, cotangents: Sequence[PlainArray | None], others: Sequence[Any]
     ) -> Answer:
-        """The gradients of a call whose backward runs after another call of func, with ``others`` in place of the arguments. Raises Raised.
+        """The gradients of a call whose backward runs after further calls of func, with ``others`` for the arguments. Raises Raised.
 
-        ``written`` names the results of the first call whose elements the second call, or its backward, has changed.
+        ``written`` names the results of the first call whose elements the further calls, or their backwards, have changed. The further
+        backwards have negated cotangents: the gradient of a linear function depends on nothing else.
         """
         active, watch = request.question.active, _MemoryWatch()
         arguments = self._arranged(request, active, watch)
         second = Evaluator(self.func, others)._arranged(request, active, watch)
         answer = Answer(self._call(arguments))
         before = [fingerprint(y) for y in answer.outputs]
-        other_outputs = self._call(second)
+        further = [self._call(second) for _ in range(_FURTHER)]
 
         answer.written = [
             f"output {k}"
@@ -167,7 +170,9 @@ class Evaluator:
         try:
             kept = self._gradients(request, answer.outputs, arguments, cotangents)
             answer.found = tuple(None if g is None else g.clone() for g in kept)
-            self._gradients(request, other_outputs, second, cotangents)
+            negated = [None if x is None else -x for x in cotangents]
+            for outputs in further:
+                self._gradients(request, outputs, second, negated)
         except Exception as error:
             raise Raised(error, "backward") from error
         answer.written += [
@@ -177,20 +182,25 @@ class Evaluator:
         ]
         return answer
 
-    def after_overwriting(
+    def overwriting(
         self, request: Request, cotangents: Sequence[PlainArray | None], others: Sequence[Any]
-    ) -> Answer:
-        """The answer of a second call with the same tensors, which held ``others`` in the first call. Raises Raised."""
+    ) -> tuple[Answer, Answer]:
+        """The answers of two calls with the same tensors, which hold ``others`` in the first call. Raises Raised."""
         xs = Evaluator(self.func, others)._arranged(request, request.question.active, _MemoryWatch())
+        first = self._differentiated(request, xs, cotangents)
+        first.outputs = tuple(y.detach().clone() for y in first.outputs)  # one may be a view of an input
+        first.found = tuple(None if g is None else g.clone() for g in first.found)
+        with torch.no_grad():
+            for k in request.question.active:
+                xs[k].copy_(self.arguments[k])
+        return first, self._differentiated(request, xs, cotangents)
+
+    def _differentiated(
+        self, request: Request, xs: list[Any], cotangents: Sequence[PlainArray | None]
+    ) -> Answer:
+        answer = Answer(self._call(xs))
         try:
-            self._gradients(request, self._call(xs), xs, cotangents)
-            with torch.no_grad():
-                for k in request.question.active:
-                    xs[k].copy_(self.arguments[k])
-            answer = Answer(self._call(xs))
             answer.found = self._gradients(request, answer.outputs, xs, cotangents)
-        except Raised:
-            raise
         except Exception as error:
             raise Raised(error, "backward") from error
         return answer

@@ -74,6 +74,14 @@ class Point:
         self.choices: bool | None = None
         self._tied: dict[tuple[Any, ...], tuple[bytes | None, ...]] = {}
 
+    def another(
+        self, func: Callable[..., Any], function: Callable[..., Any], arguments: tuple[Any, ...]
+    ) -> Point:
+        """A point for another func, reference or inputs, with the settings of this one. The reference may raise."""
+        point = Point(func, function, arguments, self.active, self.fmt, self.rng, self.scales)
+        point.wider = self.wider
+        return point
+
     def seeds(self, mode: str, request: Request) -> Seeds:
         """The cotangents of the outputs, or the tangents of the inputs."""
         key = (mode, request.question.draw, request.draw)

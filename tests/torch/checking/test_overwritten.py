@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 from refgrad.torch import gradcheck  # noqa: E402
 
 KEPT = {}  # the copies, by address
+SLOPES = {}  # those of FirstSlope
 
 
 class Linear(torch.autograd.Function):
@@ -77,6 +78,27 @@ def test_a_copy_of_the_former_weight_is_caught(wrong, what) -> None:
     assert any(
         note.startswith(what) and "after the inputs were overwritten in place" in note for note in notes
     )
+
+
+class FirstSlope(torch.autograd.Function):
+    """Keeps its first slope, as a cache by address does where torch uses the memory of the first call again."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.slope = SLOPES.setdefault(x.dtype, 2 * x.detach())
+        return x * x
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, y_bar):
+        return y_bar * ctx.slope
+
+
+def test_what_is_kept_from_a_call_long_before_is_caught() -> None:
+    x = torch.randn(1, 5, generator=torch.Generator().manual_seed(0))
+    report = gradcheck(FirstSlope.apply, (x,), reference=np.square, raise_exception=False)
+    assert report.status == "disagree"
+    assert "with the inputs times 0.625 got" in report.summary()
 
 
 def test_a_copy_in_each_call_agrees() -> None:
