@@ -20,6 +20,7 @@ from refgrad.testing.checks.seeds import WHOLE
 from refgrad.testing.judging.verdict import ERROR, UNSUPPORTED, Comparison, Verdict
 from refgrad.torch.checking import (
     further_calls,
+    kept_inputs,
     kinks,
     no_cotangent,
     one_tensor,
@@ -41,11 +42,8 @@ from refgrad.torch.forward_mode import overlaps
 from refgrad.torch.refusal import described, fails_inside_torch, refuses
 from refgrad.tracing.ball import parts
 
-_USES = (
-    further_calls.judge,
-    overwritten.judge,
-    one_tensor.judge,
-)  # of func, in ways in which a program uses it
+# Of func, in ways in which a program uses it.
+_USES = (further_calls.judge, overwritten.judge, kept_inputs.judge, one_tensor.judge)
 _STREAM = 1  # distinguishes the generator from one with the same seed that made the user's inputs
 
 

@@ -195,6 +195,19 @@ class Evaluator:
                 xs[k].copy_(self.arguments[k])
         return first, self._differentiated(request, xs, cotangents)
 
+    def after_writing(
+        self, request: Request, cotangents: Sequence[PlainArray | None], k: int, numbers: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        """The gradients of a call, with other numbers written into input k before the backward. Raises Raised."""
+        xs = self._arranged(request, request.question.active, _MemoryWatch())
+        outputs = self._call(xs)
+        with torch.no_grad():
+            xs[k].copy_(numbers)
+        try:
+            return self._gradients(request, outputs, xs, cotangents)
+        except Exception as error:
+            raise Raised(error, "backward") from error
+
     def _differentiated(
         self, request: Request, xs: list[Any], cotangents: Sequence[PlainArray | None]
     ) -> Answer:
