@@ -31,8 +31,9 @@ from refgrad.torch.checking import (
     without_graph,
 )
 from refgrad.torch.checking.complex_tensors import lazy_variants
-from refgrad.torch.checking.evaluation import Answer, Raised, same_bits, wrote_into
+from refgrad.torch.checking.evaluation import Answer, Raised
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN
+from refgrad.torch.checking.memory import same_bits, wrote_into
 from refgrad.torch.checking.mixed_dtypes import finer_dtypes, in_dtype, notes_of
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.checking.point import FORWARD, REVERSE, VALUE, Point, is_no_finer, numbers

@@ -17,7 +17,8 @@ from refgrad.arrays import PlainArray
 from refgrad.testing.checks.aggregation import Aggregation
 from refgrad.testing.judging.verdict import ERROR
 from refgrad.torch.checking.elsewhere import compare
-from refgrad.torch.checking.evaluation import Answer, Evaluator, Raised, same_bits
+from refgrad.torch.checking.evaluation import Answer, Evaluator, Raised
+from refgrad.torch.checking.memory import same_bits
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.checking.point import Point
 from refgrad.torch.checking.reference import Expected

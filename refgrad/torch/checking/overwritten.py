@@ -1,8 +1,8 @@
 """Two calls with the same tensors, whose numbers are overwritten in between, as an optimizer overwrites the weights.
 
 A kernel that keeps a cast, packed or transposed copy of a weight, and finds it again by the tensor or by its address, answers every other
-question correctly, and trains on the weights of the first step. Both calls are judged: the copy may be from a call before, whose memory
-torch has used again.
+question correctly, and trains on the weights of the first step. An answer that the two calls share may be kept from a call long before: it
+is judged for both.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def judge(
         except Raised:
             continue
         there = partial(point.another, point.func, point.reference.function, others)
-        compare(there, request, seeds, first, aggregation, f"with the inputs times {factor}", _BEFORE)
+        compare(there, request, seeds, first, aggregation, f"with the inputs times {factor}", _BEFORE, answer)
         for k, y in enumerate(answer.outputs):
             judged = point.compared_value(y, k)
             aggregation.add(

@@ -20,7 +20,8 @@ from refgrad.testing.judging.intermediate_scales import Scales
 from refgrad.testing.judging.ties import Tied, has_choices, judge_ties
 from refgrad.testing.judging.verdict import Comparison
 from refgrad.testing.power.array_mutations import planted
-from refgrad.torch.checking.evaluation import Answer, Evaluator, fingerprint
+from refgrad.torch.checking.evaluation import Answer, Evaluator
+from refgrad.torch.checking.memory import fingerprint
 from refgrad.torch.checking.mixed_dtypes import enclosed
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.checking.reference import Expected, Reference, perturbed

@@ -162,6 +162,11 @@ def test_the_static_gradient_of_a_linear_function_is_caught() -> None:
     assert "the gradient of input 0 of one call is overwritten by a later call" in report.summary()
 
 
+def test_outputs_whose_shape_depends_on_the_numbers_agree() -> None:
+    report = judged(lambda x: x[x.abs() > 0.5], lambda x: x[np.abs(x) > 0.5])
+    assert (report.status, report.notes) == ("agree", [])
+
+
 class Buffered(torch.autograd.Function):
     """Saves a static buffer that the next call overwrites: torch's version counter ends the backward of the first."""
 
