@@ -19,6 +19,8 @@ from refgrad.testing.checks.array_verdict import Question
 from refgrad.testing.checks.seeds import WHOLE
 from refgrad.testing.judging.verdict import ERROR, UNSUPPORTED, Comparison, Verdict
 from refgrad.torch.checking import (
+    further_calls,
+    kept_inputs,
     kinks,
     no_cotangent,
     one_tensor,
@@ -26,12 +28,12 @@ from refgrad.torch.checking import (
     plan,
     supplementary,
     triangles,
-    two_calls,
     without_graph,
 )
 from refgrad.torch.checking.complex_tensors import lazy_variants
-from refgrad.torch.checking.evaluation import Answer, Raised, same_bits, wrote_into
+from refgrad.torch.checking.evaluation import Answer, Raised
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN
+from refgrad.torch.checking.memory import same_bits, wrote_into
 from refgrad.torch.checking.mixed_dtypes import finer_dtypes, in_dtype, notes_of
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.checking.point import FORWARD, REVERSE, VALUE, Point, is_no_finer, numbers
@@ -41,7 +43,8 @@ from refgrad.torch.forward_mode import overlaps
 from refgrad.torch.refusal import described, fails_inside_torch, refuses
 from refgrad.tracing.ball import parts
 
-_USES = (two_calls.judge, overwritten.judge, one_tensor.judge)  # of func, in ways in which a program uses it
+# Of func, in ways in which a program uses it.
+_USES = (further_calls.judge, overwritten.judge, kept_inputs.judge, one_tensor.judge)
 _STREAM = 1  # distinguishes the generator from one with the same seed that made the user's inputs
 
 
@@ -88,19 +91,12 @@ class Check:
         self.arguments = in_dtype(self.given, dtype, self.kept)
         self.notes += notes_of(self.kept, self.arguments, self.dtype)
         self.rng = np.random.default_rng((self.settings.seed, _STREAM))
-        self.point = self._point(self.arguments)
+        self.point = Point(self.func, self.function, self.arguments, self.active, self.fmt, self.rng)
         self.value, self.reverse, self.forward = (
             Aggregation(mode, self.fmt, self.device, self.point.plain) for mode in (VALUE, REVERSE, FORWARD)
         )
         for aggregation in (self.value, self.reverse, self.forward):
             aggregation.shapes_decide = True
-
-    def _point(self, arguments: tuple[Any, ...], like: Point | None = None) -> Point:
-        scales = None if like is None else like.scales
-        point = Point(self.func, self.function, arguments, self.active, self.fmt, self.rng, scales)
-        if like is not None:
-            point.wider = like.wider
-        return point
 
     def verdicts(self) -> list[Verdict]:
         """The verdicts on the value and on the requested modes."""
@@ -269,7 +265,7 @@ class Check:
             request, layouts=tuple(CONTIGUOUS if isinstance(x, Tensor) else "" for x in arguments)
         )
         try:
-            point = self._point(arguments, self.point)
+            point = self.point.another(self.func, self.function, arguments)
             seeds = point.seeds(REVERSE, request)
             point.expected_arrays(REVERSE, request, seeds)
         except Exception as error:  # noqa: BLE001 - a reference may raise anything at these inputs; the note reports it

@@ -5,7 +5,6 @@ The memory of all tensors is compared before and after, because func must not wr
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,17 +19,18 @@ from refgrad.arrays import PlainArray
 from refgrad.errors import ArgumentError
 from refgrad.torch.checking.arguments import outputs_of
 from refgrad.torch.checking.complex_tensors import lazy_variants
-from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, Arranged, arranged
+from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, arranged
+from refgrad.torch.checking.memory import MemoryWatch, fingerprint, places, same_bits
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.forward_mode import dual_level, make_dual
 
-_KEPT = 2**20  # bytes of memory that are compared directly; more are compared by a hash
+# Calls between the forward and the backward of one: a ring of workspaces has two or three places.
+_FURTHER = 4
 _DONATED = "donated buffers"  # in torch's message that a compiled backward runs with retain_graph=False alone
 _CHECKPOINT = (
     "heckpoint",
     ".grad()",
 )  # in torch's message that a reentrant checkpoint is incompatible with .grad()
-_BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 class Raised(Exception):  # noqa: N818  it carries the exception of func or torch
@@ -68,10 +68,11 @@ class Evaluator:
     def __init__(self, func: Callable[..., Any], arguments: Sequence[Any]) -> None:
         self.func, self.arguments = func, tuple(arguments)
         self.single_backward = self.by_backward = False
+        self._places: set[int] = set()
 
     def outputs(self, request: Request) -> Answer:
         """The outputs. Raises Raised."""
-        watch = _MemoryWatch()
+        watch = MemoryWatch()
         return Answer(
             self._call(self._arranged(request, request.question.active, watch)), written=watch.written()
         )
@@ -90,7 +91,7 @@ class Evaluator:
         twice        whether the backward runs a second time
         recorded     whether it runs with create_graph=True, too; a RuntimeError then says that it is not differentiable, and is no answer
         """
-        watch = _MemoryWatch()
+        watch = MemoryWatch()
         active = request.question.active
         arguments = self._arranged(request, active, watch)
         answer = Answer(self._call(arguments, request.lazily), written=watch.written())
@@ -148,16 +149,17 @@ class Evaluator:
     def between_calls(
         self, request: Request, cotangents: Sequence[PlainArray | None], others: Sequence[Any]
     ) -> Answer:
-        """The gradients of a call whose backward runs after another call of func, with ``others`` in place of the arguments. Raises Raised.
+        """The gradients of a call whose backward runs after further calls of func, with ``others`` for the arguments. Raises Raised.
 
-        ``written`` names the results of the first call whose elements the second call, or its backward, has changed.
+        ``written`` names the results of the first call whose elements the further calls, or their backwards, have changed. The further
+        backwards have negated cotangents: the gradient of a linear function depends on nothing else.
         """
-        active, watch = request.question.active, _MemoryWatch()
+        active, watch = request.question.active, MemoryWatch()
         arguments = self._arranged(request, active, watch)
-        second = Evaluator(self.func, others)._arranged(request, active, watch)
+        second = self._arranged(request, active, watch, others)
         answer = Answer(self._call(arguments))
         before = [fingerprint(y) for y in answer.outputs]
-        other_outputs = self._call(second)
+        further = [self._call(second) for _ in range(_FURTHER)]
 
         answer.written = [
             f"output {k}"
@@ -167,7 +169,12 @@ class Evaluator:
         try:
             kept = self._gradients(request, answer.outputs, arguments, cotangents)
             answer.found = tuple(None if g is None else g.clone() for g in kept)
-            self._gradients(request, other_outputs, second, cotangents)
+            for outputs in further:
+                pairs = zip(
+                    outputs, cotangents, strict=False
+                )  # another shape is right where it depends on the numbers
+                negated = [None if x is None else -np.resize(x, y.shape) for y, x in pairs]
+                self._gradients(request, outputs, second, negated)
         except Exception as error:
             raise Raised(error, "backward") from error
         answer.written += [
@@ -177,20 +184,45 @@ class Evaluator:
         ]
         return answer
 
-    def after_overwriting(
+    def overwriting(
         self, request: Request, cotangents: Sequence[PlainArray | None], others: Sequence[Any]
-    ) -> Answer:
-        """The answer of a second call with the same tensors, which held ``others`` in the first call. Raises Raised."""
-        xs = Evaluator(self.func, others)._arranged(request, request.question.active, _MemoryWatch())
+    ) -> tuple[Answer, Answer]:
+        """The answers of two calls with the same tensors, which hold ``others`` in the first call. Raises Raised.
+
+        Neither the tensors nor their memory had a call before: func could find there what it kept of that call.
+        """
+        seen, alive = frozenset(self._places), []
+        for _ in range(len(seen) + 1):  # as long as one is alive, nothing else has its place
+            alive.append(xs := self._arranged(request, request.question.active, MemoryWatch(), others))
+            if not places(xs) & seen:
+                break
+        first = self._differentiated(request, xs, cotangents)
+        first.outputs = tuple(y.detach().clone() for y in first.outputs)  # one may be a view of an input
+        first.found = tuple(None if g is None else g.clone() for g in first.found)
+        with torch.no_grad():
+            for k in request.question.active:
+                xs[k].copy_(self.arguments[k])
+        return first, self._differentiated(request, xs, cotangents)
+
+    def after_writing(
+        self, request: Request, cotangents: Sequence[PlainArray | None], k: int, numbers: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        """The gradients of a call, with other numbers written into input k before the backward. Raises Raised."""
+        xs = self._arranged(request, request.question.active, MemoryWatch())
+        outputs = self._call(xs)
+        with torch.no_grad():
+            xs[k].copy_(numbers)
         try:
-            self._gradients(request, self._call(xs), xs, cotangents)
-            with torch.no_grad():
-                for k in request.question.active:
-                    xs[k].copy_(self.arguments[k])
-            answer = Answer(self._call(xs))
+            return self._gradients(request, outputs, xs, cotangents)
+        except Exception as error:
+            raise Raised(error, "backward") from error
+
+    def _differentiated(
+        self, request: Request, xs: list[Any], cotangents: Sequence[PlainArray | None]
+    ) -> Answer:
+        answer = Answer(self._call(xs))
+        try:
             answer.found = self._gradients(request, answer.outputs, xs, cotangents)
-        except Raised:
-            raise
         except Exception as error:
             raise Raised(error, "backward") from error
         return answer
@@ -202,7 +234,7 @@ class Evaluator:
         xs: Sequence[Any],
         cotangents: Sequence[PlainArray | None],
     ) -> tuple[Tensor | None, ...]:
-        active, seeds = request.question.active, self._seeds(request, outputs, cotangents, _MemoryWatch())
+        active, seeds = request.question.active, self._seeds(request, outputs, cotangents, MemoryWatch())
         if not seeds:
             return (None,) * len(active)
         found = self._grad(
@@ -235,7 +267,7 @@ class Evaluator:
         Where no tangent arrives, func is called once more with inputs that require a gradient: torch then says that an op has no forward
         mode. An op of ``torch.library.custom_op`` drops tangents without a word where no input requires one.
         """
-        watch = _MemoryWatch()
+        watch = MemoryWatch()
         arguments = self._arranged(request, (), watch)
         try:
             with dual_level():
@@ -257,16 +289,24 @@ class Evaluator:
         except Exception as error:
             raise Raised(error, "forward mode") from error
 
-    def _arranged(self, request: Request, active: Sequence[int], watch: _MemoryWatch) -> list[Any]:
+    def _arranged(
+        self,
+        request: Request,
+        active: Sequence[int],
+        watch: MemoryWatch,
+        arguments: Sequence[Any] | None = None,
+    ) -> list[Any]:
         """New arguments in the requested layouts; those at ``active`` require a gradient."""
         found: list[Any] = []
-        for k, (x, layout) in enumerate(zip(self.arguments, request.layouts, strict=True)):
+        given = self.arguments if arguments is None else arguments
+        for k, (x, layout) in enumerate(zip(given, request.layouts, strict=True)):
             if not isinstance(x, Tensor) or x.layout != torch.strided:
                 found.append(x)
                 continue
             placed = arranged(x, layout)
             found.append(placed.tensor.requires_grad_() if k in active else placed.tensor)
             watch.add(placed, f"input {k}")
+        self._places |= places(found)
         return found
 
     def _seeds(
@@ -274,7 +314,7 @@ class Evaluator:
         request: Request,
         outputs: Sequence[Tensor],
         cotangents: Sequence[PlainArray | None],
-        watch: _MemoryWatch,
+        watch: MemoryWatch,
     ) -> dict[int, Tensor]:
         """The cotangents as tensors, by output."""
         seeds: dict[int, Tensor] = {}
@@ -317,50 +357,5 @@ def _requiring(x: Any) -> Any:
     return primal if tangent is None else forward_ad.make_dual(primal, tangent)
 
 
-class _MemoryWatch:
-    """Compares memory, gaps included, with its former content."""
-
-    def __init__(self) -> None:
-        self.places: list[tuple[Tensor, bytes, str]] = []
-
-    def add(self, placed: Arranged, name: str) -> None:
-        self.places.append((placed.memory, fingerprint(placed.memory), name))
-
-    def written(self) -> list[str]:
-        """The names of the tensors whose memory has changed."""
-        return [name for now, before, name in self.places if fingerprint(now) != before]
-
-
-def wrote_into(name: str) -> str:
-    """What is to be said of a tensor that func has written into."""
-    meant = f". Where that is meant, as for running statistics, judge a function that clones {name} first"
-    return f"func wrote into {name}{meant if name.startswith('input') else ''}"
-
-
-def fingerprint(t: Tensor) -> bytes:
-    """The bits of a tensor, or a hash of them where they are many.
-
-    Tensors of one shape and dtype have equal fingerprints where all bits are equal, those of NaN included.
-    """
-    t = t.detach()
-    if t._is_zerotensor():  # a symbolic zero of forward mode, without memory
-        t = torch.zeros(t.shape, dtype=t.dtype)
-    dense = t.resolve_conj().resolve_neg().contiguous()
-    flat = dense.as_strided((dense.numel(),), (1,))  # the stride of a single element is arbitrary
-    bits = flat.view(torch.uint8).numpy(force=True)
-    return bits.tobytes() if bits.size <= _KEPT else hashlib.sha256(bits).digest()
-
-
 def _same(a: Tensor | None, b: Tensor | None) -> bool:
     return a is b if a is None or b is None else same_bits(a, b)
-
-
-def same_bits(a: Tensor, b: Tensor) -> bool:
-    """Whether two tensors of one shape and dtype hold the same bits, NaN included."""
-    integer_dtype = _BITS.get(a.element_size())
-    a, b = a.detach(), b.detach()
-    if a.dtype != b.dtype or a.shape != b.shape:
-        return False
-    if integer_dtype is None or a.dtype == torch.bool or not (a.is_contiguous() and b.is_contiguous()):
-        return bool(torch.equal(a, b))
-    return bool(torch.equal(a.view(integer_dtype), b.view(integer_dtype)))

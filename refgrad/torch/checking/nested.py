@@ -24,7 +24,8 @@ from refgrad.testing.judging.imprecision import Hidden
 from refgrad.testing.judging.nested_orders import Nested
 from refgrad.testing.judging.verdict import ERROR, UNDECIDED, UNSUPPORTED, Comparison, Verdict
 from refgrad.testing.power.array_mutations import planted
-from refgrad.torch.checking.evaluation import Raised, wrote_into
+from refgrad.torch.checking.evaluation import Raised
+from refgrad.torch.checking.memory import wrote_into
 from refgrad.torch.checking.mixed_dtypes import dtypes_of
 from refgrad.torch.checking.orders import Answer, Answers, NotOfferedError, Order, Seeds
 from refgrad.torch.checking.roundings import counted_while

@@ -7,6 +7,7 @@ the sum is right, and a gradient that is counted twice is not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -15,11 +16,12 @@ from torch import Tensor
 from refgrad.arrays import PlainArray
 from refgrad.testing.checks.aggregation import Aggregation
 from refgrad.testing.judging.verdict import ERROR
-from refgrad.torch.checking.evaluation import Answer, Evaluator, Raised, same_bits
+from refgrad.torch.checking.elsewhere import compare
+from refgrad.torch.checking.evaluation import Answer, Evaluator, Raised
+from refgrad.torch.checking.memory import same_bits
 from refgrad.torch.checking.plan import Request
-from refgrad.torch.checking.point import REVERSE, Point
+from refgrad.torch.checking.point import Point
 from refgrad.torch.checking.reference import Expected
-from refgrad.torch.checking.remarks import said
 from refgrad.torch.refusal import described, refuses
 
 _MOST = 4  # groups of inputs, at most
@@ -53,7 +55,9 @@ def judge(
             aggregation.failed(ERROR, f"{words} {when}")
             return ""
         if not _equal(apart, one):
-            _compare(point, group, request, seeds, aggregation, one, when)
+            func, function = (_merged(f, group) for f in (point.func, point.reference.function))
+            there = partial(point.another, func, function, point.arguments)
+            compare(there, request, seeds, one, aggregation, when)
     return ""
 
 
@@ -85,33 +89,3 @@ def _equal(a: Answer, b: Answer) -> bool:
         return x is y if x is None or y is None else same_bits(x, y)
 
     return all(map(same, (*a.outputs, *a.found), (*b.outputs, *b.found)))
-
-
-def _compare(
-    point: Point,
-    group: Sequence[int],
-    request: Request,
-    seeds: Sequence[PlainArray | None],
-    aggregation: Aggregation,
-    answer: Answer,
-    when: str,
-) -> None:
-    """Compare with the reference at equal inputs; where it has no finite value or bound there, nothing is judged."""
-    func, function = (_merged(f, group) for f in (point.func, point.reference.function))
-    try:
-        merged = Point(func, function, point.arguments, point.active, point.fmt, point.rng, point.scales)
-        expected = merged.expected_arrays(REVERSE, request, list(seeds))
-    except Exception:  # noqa: BLE001 - a reference may raise anything at inputs that the check constructs
-        return
-    merged.wider = point.wider
-    merged.restrict_to_finite(request, answer)
-    expected = merged.expected_arrays(REVERSE, request, list(seeds))
-    merged.choose_as(answer)
-    first = f"gradient of input {group[0]}"
-    for k, y in enumerate(answer.outputs):
-        aggregation.add(first, said(merged.compared_value(y, k), f"output {k}", when), request.question)
-    for k, got, due in zip(point.active, answer.found, expected, strict=True):
-        assert due is not None, "every active input has an expected gradient"
-        what = f"gradient of input {k}"
-        judged = merged.compared(REVERSE, got, due, what, k, request, seeds)
-        aggregation.add(what, said(judged, what, when), request.question)

@@ -20,7 +20,8 @@ from refgrad.testing.judging.intermediate_scales import Scales
 from refgrad.testing.judging.ties import Tied, has_choices, judge_ties
 from refgrad.testing.judging.verdict import Comparison
 from refgrad.testing.power.array_mutations import planted
-from refgrad.torch.checking.evaluation import Answer, Evaluator, fingerprint
+from refgrad.torch.checking.evaluation import Answer, Evaluator
+from refgrad.torch.checking.memory import fingerprint
 from refgrad.torch.checking.mixed_dtypes import enclosed
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.checking.reference import Expected, Reference, perturbed
@@ -73,6 +74,14 @@ class Point:
         self._losses: dict[str, float] = {}
         self.choices: bool | None = None
         self._tied: dict[tuple[Any, ...], tuple[bytes | None, ...]] = {}
+
+    def another(
+        self, func: Callable[..., Any], function: Callable[..., Any], arguments: tuple[Any, ...]
+    ) -> Point:
+        """A point for another func, reference or inputs, with the settings of this one. The reference may raise."""
+        point = Point(func, function, arguments, self.active, self.fmt, self.rng, self.scales)
+        point.wider = self.wider
+        return point
 
     def seeds(self, mode: str, request: Request) -> Seeds:
         """The cotangents of the outputs, or the tangents of the inputs."""

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from refgrad.testing.checks.seeds import WHOLE, drawn
-from refgrad.torch.checking.evaluation import same_bits
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN, arranged, distinct_layouts
+from refgrad.torch.checking.memory import same_bits
 from refgrad.torch.checking.orders import Seeds
 from refgrad.torch.checking.subject import Subject
 
