@@ -20,7 +20,10 @@ def usual_handler() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-def kernel() -> None:
+def kernel(number: int | None = None) -> None:
+    """Raise an interrupt, after the signal of this number."""
+    if number is not None:
+        signal.raise_signal(number)
     raise KeyboardInterrupt("of a kernel")
 
 
@@ -43,8 +46,7 @@ def test_where_the_signal_is_ignored_it_stays_so_and_an_interrupt_is_of_the_judg
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     found = Interrupts(print)
     with pytest.raises(CaseInterruptedError), found.watched(), found.told_apart():
-        signal.raise_signal(signal.SIGINT)
-        kernel()
+        kernel(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
