@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,8 +37,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_sessionstart() -> None:
-    """While tests are collected there is no garbage to speak of, and a search for it visits ever more objects."""
+    """While tests are collected there is no garbage to speak of, and a search for it visits ever more objects.
+
+    A shell starts what runs in its background with SIGINT ignored: tests of interrupts expect the usual handler.
+    """
     gc.disable()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:

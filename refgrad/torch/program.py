@@ -27,17 +27,23 @@ LACKING = frozenset(
 class Program:
     """The case's graph as a torch program. ``at`` is the current node of a run, -1 after its end.
 
-    ``namespaces`` holds the torch module of each op that another function computes (replacement.py).
+    ``namespaces`` holds the torch module of each op that another function computes (replacement.py). ``behind`` is that of ``laid_out``.
     """
 
     def __init__(
-        self, case: Case, where: torch.device, dtype: torch.dtype, namespaces: Namespaces = TORCH
+        self,
+        case: Case,
+        where: torch.device,
+        dtype: torch.dtype,
+        namespaces: Namespaces = TORCH,
+        *,
+        behind: bool = True,
     ) -> None:
         self.graph, self.where, self.dtype, self.namespaces = case.graph, where, dtype, namespaces
         self.order = case.graph.order()
         self.fan_out = Counter(j for k in self.order for j in case.graph.nodes[k].of)
         self.leaves = {
-            name: laid_out(tensor(x, where, dtype), case.layouts.get(name, "contiguous"))
+            name: laid_out(tensor(x, where, dtype), case.layouts.get(name, "contiguous"), behind=behind)
             for name, x in case.inputs.items()
         }
         self.parts: dict[tuple[int, int], Tensor | None] = {}
@@ -83,15 +89,19 @@ def tensor(x: Operand, where: torch.device, dtype: torch.dtype) -> Tensor:
     return made.to(where, dtype) if copied.dtype.kind == "f" else made.to(where)
 
 
-def laid_out(t: Tensor, layout: str) -> Tensor:
-    """The same elements with another arrangement in memory, behind further numbers: a kernel has to keep to strides and offset."""
+def laid_out(t: Tensor, layout: str, *, behind: bool = True) -> Tensor:
+    """The same elements with another arrangement in memory, behind further numbers: a kernel has to keep to strides and offset.
+
+    Without ``behind`` the first element is the first in memory.
+    """
+    first = int(behind)
     if layout == "transposed" and t.ndim >= 1:
         turned = t.transpose(0, -1)
-        behind = turned.new_zeros(1 + turned.shape[0], *turned.shape[1:])[1:]
-        return behind.copy_(turned).transpose(0, -1)
+        memory = turned.new_zeros(first + turned.shape[0], *turned.shape[1:])[first:]
+        return memory.copy_(turned).transpose(0, -1)
     if layout == "strided" and t.ndim >= 1:
         wide = t.new_zeros(*t.shape[:-1], 2 * t.shape[-1])
-        return wide[..., 1::2].copy_(t)
+        return wide[..., first::2].copy_(t)
     return t
 
 

@@ -181,9 +181,8 @@ def _into(out: tuple[Any, ...], ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs
         if x is not None:
             x._receive(y if ufunc.signature else views.spread(y, x.shape), f"np.{ufunc.__name__}(out=x)")
     shape = targets[0].shape  # of all results: NumPy broadcasts the operands to it
-    beside = [y if np.shape(y) == shape else views.spread(y, shape).copy() for y in found]
-    written_to = tuple([y if x is None else x for x, y in zip(out, beside, strict=True)])
-    return written_to if len(out) > 1 else written_to[0]
+    done = tuple(views.spread(y, shape).copy() if x is None else x for x, y in zip(out, found, strict=True))
+    return done if len(out) > 1 else done[0]
 
 
 _BY_POSITION = {

@@ -62,6 +62,8 @@ def test_a_layout_changes_the_memory_and_no_element(
 ) -> None:
     t = laid_out(tensor(X, CPU, torch.float64), layout)
     assert (t.stride(), t.storage_offset()) == (strides, offset)
+    in_front = laid_out(tensor(X, CPU, torch.float64), layout, behind=False)
+    assert (in_front.stride(), in_front.storage_offset()) == (strides, 0)
     row = laid_out(tensor(X[0], CPU, torch.float64), layout)
     assert bool(row.storage_offset()) == bool(offset)
     assert np.array_equal(as_array(row), X[0])

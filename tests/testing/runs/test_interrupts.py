@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 
 import pytest
 
 from refgrad.errors import CaseInterruptedError, SignalInterrupt
 from refgrad.testing.runs.interrupts import Interrupts
-
-
-@pytest.fixture(autouse=True)
-def usual_handler() -> Iterator[None]:
-    """A shell starts what runs in its background with the signal ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def kernel(number: int | None = None) -> None:
@@ -43,11 +34,13 @@ def test_an_interrupt_without_a_signal_is_of_the_judged_code() -> None:
 
 
 def test_where_the_signal_is_ignored_it_stays_so_and_an_interrupt_is_of_the_judged_code() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    found = Interrupts(print)
-    with pytest.raises(CaseInterruptedError), found.watched(), found.told_apart():
-        kernel(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    found, before = Interrupts(print), signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(CaseInterruptedError), found.watched(), found.told_apart():
+            kernel(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_an_interrupt_by_a_signal_stays_one() -> None:

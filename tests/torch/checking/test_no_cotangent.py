@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -90,3 +91,11 @@ def test_values_beside_are_not_asked_for() -> None:
         func, (torch.randn(4),), reference=lambda x: (x * x * x, 2 * x, x > 0), dtypes=("float32",)
     )
     assert report.status == "agree"
+
+
+def test_none_is_right_at_a_pole_of_the_gradient() -> None:
+    """torch sends nothing there, and zero times an infinite slope is no number."""
+    report = gradcheck(
+        torch.sqrt, (torch.tensor([0.0, 4.0], requires_grad=True),), reference=np.sqrt, raise_exception=False
+    )
+    assert all(verdict.status != "disagree" for _, verdict in report.verdicts)
