@@ -38,8 +38,15 @@ class Answered:
             what = f"gradient of input {k}"
             yield k, self.point.compared(REVERSE, got, due, what, k, self.request, self.seeds)
 
-    def add_gradients(self, gradients: Sequence[Tensor | None], when: str, advice: str) -> None:
-        """Add the judgements of further gradients. ``when`` and ``advice`` are the words of said."""
+    def add_values(self, outputs: Sequence[Tensor], when: str, advice: str = "") -> None:
+        """Add the judgements of further outputs, to those of the first gradient. ``when`` and ``advice`` are as in said."""
+        first = f"gradient of input {self.point.active[0]}"
+        for k, y in enumerate(outputs):
+            found = said(self.point.compared_value(y, k), f"output {k}", when, advice)
+            self.aggregation.add(first, found, self.request.question)
+
+    def add_gradients(self, gradients: Sequence[Tensor | None], when: str, advice: str = "") -> None:
+        """Add the judgements of further gradients. ``when`` and ``advice`` are as in said."""
         for k, found in self.judged(gradients):
             what = f"gradient of input {k}"
             self.aggregation.add(what, said(found, what, when, advice), self.request.question)

@@ -17,7 +17,6 @@ from refgrad.torch.checking.elsewhere import compare
 from refgrad.torch.checking.evaluation import Raised
 from refgrad.torch.checking.further_calls import FACTORS, scaled
 from refgrad.torch.checking.layouts import CONTIGUOUS
-from refgrad.torch.checking.remarks import said
 
 _WHEN = "after the inputs were overwritten in place, as an optimizer does,"
 _BEFORE = (
@@ -28,22 +27,19 @@ _ADVICE = "what a call keeps for the next one must not outlive the numbers of it
 
 def judge(answered: Answered) -> str:
     """Add disagreements of the calls before and after. Returns a note, always empty: further_calls.py notes what func refuses."""
-    point, request = answered.point, answered.request
+    point = answered.point
     layouts = tuple(CONTIGUOUS if isinstance(x, Tensor) else "" for x in point.arguments)
     for factor in FACTORS:
         others = scaled(point, factor)
         try:
             first, answer = point.evaluator.overwriting(
-                replace(request, layouts=layouts), answered.seeds, others
+                replace(answered.request, layouts=layouts), answered.seeds, others
             )
         except Raised:
             continue
         there = partial(point.another, point.func, point.reference.function, others)
         compare(answered, there, first, f"with the inputs times {factor}", _BEFORE, answer)
-        for k, y in enumerate(answer.outputs):
-            judged = point.compared_value(y, k)
-            found = said(judged, f"output {k}", _WHEN, _ADVICE)
-            answered.aggregation.add(f"gradient of input {point.active[0]}", found, request.question)
+        answered.add_values(answer.outputs, _WHEN, _ADVICE)
         answered.add_gradients(answer.found, _WHEN, _ADVICE)
         return ""
     return ""
