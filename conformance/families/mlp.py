@@ -95,9 +95,8 @@ def mlp(source: Source, dtype: str, exact: bool | None = None) -> Case:
     for tried in range(_TRIES):
         inputs = _on_grid(source, network, dtype, 1 - tried / _TRIES)
         value = np.asarray(network({name: x.astype(np.float64) for name, x in inputs.items()}))
-        target = short(
-            np.rint(value), dtype
-        )  # near by, and of few digits: so are the squares of the differences
+        # Near by, and of few digits: so are the squares of the differences.
+        target = short(np.rint(value), dtype)
         case = _case(source, network, inputs, target, dtype, exact=True)
         if exact_graph(case, ()) and on_grid(case):
             break

@@ -5,51 +5,36 @@ Kept as ``ctx.x`` it changes the gradient without a word. That is noted, and no 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from torch import Tensor
 
-from refgrad.arrays import PlainArray
-from refgrad.testing.checks.aggregation import Aggregation
+from refgrad.torch.checking.answered import Answered
 from refgrad.torch.checking.evaluation import Raised
 from refgrad.torch.checking.further_calls import FACTORS, scaled
 from refgrad.torch.checking.layouts import CONTIGUOUS
-from refgrad.torch.checking.plan import Request
-from refgrad.torch.checking.point import REVERSE, Point
-from refgrad.torch.checking.reference import Expected
 
 _MOST = 4  # inputs, at most
 
 
-def judge(
-    point: Point,
-    request: Request,
-    seeds: Sequence[PlainArray | None],
-    expected: Sequence[Expected | None],
-    aggregation: Aggregation,
-) -> str:
+def judge(answered: Answered) -> str:
     """The note on the inputs whose new numbers come into a gradient; "" where there are none.
 
-    request, seeds, expected   a question that was answered correctly without new numbers
-    aggregation                where it has a disagreement, a wrong gradient has another cause, and nothing is noted
+    Where there is a disagreement already, a wrong gradient has another cause, and nothing is noted.
     """
-    if aggregation.disagrees():
+    if answered.aggregation.disagrees():
         return ""
+    point = answered.point
     layouts = tuple(CONTIGUOUS if isinstance(x, Tensor) else "" for x in point.arguments)
-    request, others = replace(request, layouts=layouts), scaled(point, FACTORS[0])
+    request, others = replace(answered.request, layouts=layouts), scaled(point, FACTORS[0])
     kept = []
     for k in point.active[:_MOST]:
         try:
-            found = point.evaluator.after_writing(request, seeds, k, others[k])
+            found = point.evaluator.after_writing(request, answered.seeds, k, others[k])
         except Raised:
             continue
-        for j, got, due in zip(point.active, found, expected, strict=True):
-            assert due is not None, "every active input has an expected gradient"
-            judged = point.compared(REVERSE, got, due, f"gradient of input {j}", j, request, seeds)
-            if judged.wrong or judged.note:
-                kept.append(k)
-                break
+        if any(judged.wrong or judged.note for _, judged in answered.judged(found)):
+            kept.append(k)
     if not kept:
         return ""
     return (
