@@ -16,8 +16,9 @@ the rounding of the wide format, and the set of derivatives at a kink.) Undefine
 equivalent, because it lies outside the bounds of a correct kernel.
 
 In an **exact case** every expected array has a radius of zero (bounds/exactness.py), so a correct kernel gives these numbers and no others.
-Its errors are counted apart as well. Each that changes a stored number has to be caught, one of one unit in the last place too: equivalent
-is only an array equal to the observed one.
+Its errors are counted apart as well, but for places where a kernel may use another formula that rounds, as a quotient by an approximate
+reciprocal does. Each that changes a stored number has to be caught, one of one unit in the last place too: equivalent is only an array
+equal to the observed one.
 
 **Caught** is a planted array that makes the verdict a disagreement. One that makes it imprecise is counted separately: it is seen, and
 passes.
@@ -121,7 +122,7 @@ class Audit:
         equivalent: bool | None = True if same else None
         for check, judge in judges:
             status = AGREE if same else judge.rejudge(place, seen).status
-            if judge is node_judge and reference.exact:
+            if judge is node_judge and reference.exact_at(place):
                 self._count(EXACT_CASES, mutation, judge.case.dtype, status, same)
             if equivalent is None and status != DISAGREE:
                 equivalent = reference.equivalent(place, wrong)
@@ -152,7 +153,7 @@ def _check(case: Case) -> str:
 class _Reference:
     """The same case judged with the rounding of the wide format alone, as an approximation of exact arithmetic.
 
-    exact    whether the case is exact: all of its expected arrays have a radius of zero
+    exact    whether all expected arrays of the case have a radius of zero
     """
 
     def __init__(self, node_judge: NodeByNode) -> None:
@@ -161,6 +162,12 @@ class _Reference:
         self.exact = node_judge.fmt.on_grid and not any(
             np.count_nonzero(parts(e.expected)[1]) for e in node_judge.expectations.values()
         )
+
+    def exact_at(self, place: Place) -> bool:
+        """Whether the case is exact, and no other formula of a kernel rounds at this place."""
+        expectation = self.node_judge.expectations.get(place)
+        others = [] if expectation is None or not self.exact else expectation.reaches(self.node_judge)
+        return self.exact and not any(np.count_nonzero(reach.bound) for reach in others)
 
     def equivalent(self, place: Place, wrong: Wrong) -> bool:
         """Whether the error makes no difference in exact arithmetic."""

@@ -23,6 +23,7 @@ from refgrad.testing.cases.sequence import Family
 from refgrad.testing.cases.source import Seeded
 from refgrad.testing.judging import judge as judge_module
 from refgrad.testing.judging import node_by_node
+from refgrad.testing.judging.alternative_formulas import Reach
 from refgrad.testing.judging.observation import NoAnswer, Place
 from refgrad.testing.power import audit as auditing
 from refgrad.testing.power.graph_mutations import CATALOGUE, ONE_UNIT, Scene, changed
@@ -127,6 +128,16 @@ def test_an_exact_case_is_one_without_any_radius() -> None:
     assert not exact(example(ones, np.exp, ones, "float16"))
     assert not exact(example([0.0], np.abs, [1.0], "float16"))  # the derivative is a set
     assert not exact(example([1.0, 2.0, 2.0**-11], lambda x: 2.0 * np.sum(x), 1.0, "float16"))
+
+
+def test_where_another_formula_rounds_no_place_is_exact() -> None:
+    """As where a kernel multiplies by an approximate reciprocal: its last bit is no error."""
+    case = example([1.0, 2.0, 3.0], lambda x: 2.0 * x * x, [1.0, 2.0, 3.0], "float16")
+    node_judge = judged(case)
+    reference, place = auditing._Reference(node_judge), next(auditing.places(node_judge))
+    assert reference.exact_at(place)
+    node_judge.expectations[place]._reaches = [Reach(np.array([0.0, 0.0, 2.0**-11]), blind=False)]
+    assert not reference.exact_at(place)
 
 
 def test_a_bound_that_is_not_zero_where_nothing_rounds_makes_no_exact_case(
