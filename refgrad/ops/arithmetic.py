@@ -193,6 +193,7 @@ power = register(
     elementwise=True, branch_free=True,
     notation=Notation("xʸ", with_number=("{}ˣ", "x^{}")),
     in_graphs=InGraphs(ELEMENTWISE, 6),
+    usual=(power_derivatives.BY_PRODUCTS,),
     slopes=(lambda mp, x1, x2: x2 * x1 ** (x2 - 1), exact_slopes.power_exponent),
     complex_rules=complex_numbers.power,
 )  # fmt: skip

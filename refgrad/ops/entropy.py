@@ -21,6 +21,7 @@ from refgrad.domain import (
     between,
     sampled,
 )
+from refgrad.formula import Formula
 from refgrad.op import Op, register
 from refgrad.ops.compensated import constant, in_float64
 from refgrad.ops.products import ghost
@@ -93,7 +94,7 @@ def _defined(x: Array, low: float) -> Array:
     return np.where(x < low, np.nan, 1.0)
 
 
-xlogy = register(
+xlogy: Op = register(
     "xlogy", _product(np.log),
     jvp={"x1": lambda x1_dot, x2: x1_dot * (np.log(x2) * _defined(x2, 0.0)), "x2": lambda x2_dot, x1, x2: _share(x2_dot, x1, x2)},
     vjp={"x1": lambda y_bar, x2: np.log(x2) * y_bar * _defined(x2, 0.0), "x2": lambda y_bar, x1, x2: _share(y_bar, x1, x2)},
@@ -105,12 +106,20 @@ xlogy = register(
         Special((0.0, 2.0), 0.0, ((0.6931471805599453, 0.6931471805599453), (0.0, 0.0)), "a factor 0"),
         Special((1.0, 0.0), -np.inf, ((-np.inf, -np.inf), (np.inf, np.inf)), "pole"),
     ),
+    usual=(
+        Formula(
+            "the gradient in x1 is xlogy of the cotangent: its tangent is a product before it is a quotient, which underflows earlier",
+            jvp={"x1": lambda x1_dot, x2: xlogy(x1_dot, x2), "x2": lambda x2_dot, x1, x2: _share(x2_dot, x1, x2)},
+            vjp={"x1": lambda y_bar, x2: xlogy(y_bar, x2), "x2": lambda y_bar, x1, x2: _share(y_bar, x1, x2)},
+            blind=True,
+        ),
+    ),
     broadcasts=True,
     elementwise=True, branch_free=True,
     slopes=(lambda mp, _, x2: mp.log(x2), lambda mp, x1, x2: x1 / x2),
 )  # fmt: skip
 
-xlog1py = register(
+xlog1py: Op = register(
     "xlog1py", _product(np.log1p),
     jvp={"x1": lambda x1_dot, x2: x1_dot * (np.log1p(x2) * _defined(x2, -1.0)), "x2": lambda x2_dot, x1, x2: _share(x2_dot, x1, 1 + x2)},
     vjp={"x1": lambda y_bar, x2: np.log1p(x2) * y_bar * _defined(x2, -1.0), "x2": lambda y_bar, x1, x2: _share(y_bar, x1, 1 + x2)},
@@ -121,6 +130,14 @@ xlog1py = register(
         Special((0.0, -1.0), 0.0, (None, (0.0, 0.0)), "a factor 0 wins; in x1 the function jumps to infinity"),
         Special((1.0, -1.0), -np.inf, ((-np.inf, -np.inf), (np.inf, np.inf)), "pole"),
         Special((1.0, 1e-300), 1e-300, ((1e-300, 1e-300), (1.0, 1.0)), "tiny"),
+    ),
+    usual=(
+        Formula(
+            "the gradient in x1 is xlog1py of the cotangent: its tangent is a product before it is a quotient, which underflows earlier",
+            jvp={"x1": lambda x1_dot, x2: xlog1py(x1_dot, x2), "x2": lambda x2_dot, x1, x2: _share(x2_dot, x1, 1 + x2)},
+            vjp={"x1": lambda y_bar, x2: xlog1py(y_bar, x2), "x2": lambda y_bar, x1, x2: _share(y_bar, x1, 1 + x2)},
+            blind=True,
+        ),
     ),
     broadcasts=True,
     elementwise=True, branch_free=True,

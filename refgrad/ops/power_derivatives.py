@@ -17,8 +17,22 @@ from refgrad import bounds
 from refgrad.arrays import Array
 from refgrad.bounds.evaluation import Evaluation
 from refgrad.domain import POSITIVE_LINE, REAL_LINE, Domain
+from refgrad.formula import Formula
 from refgrad.op import Op, register
 from refgrad.ops.compensated import in_float64, two_sum
+
+# Of the power itself. Its second derivative is a sum of such products, and lowers an exponent that is rounded already.
+BY_PRODUCTS = Formula(
+    "products of powers, exponents and logarithms, each rounded by itself, and the exponent each time that it is lowered",
+    jvp={
+        "x1": lambda x1_dot, x1, x2: x1_dot * (x2 * x1 ** (x2 - 1)),
+        "x2": lambda x2_dot, x1, y: x2_dot * (y * np.log(x1)),
+    },
+    vjp={
+        "x1": lambda y_bar, x1, x2: y_bar * (x2 * x1 ** (x2 - 1)),
+        "x2": lambda y_bar, x1, y: y_bar * (y * np.log(x1)),
+    },
+)
 
 
 def small(exponent: Any) -> int:

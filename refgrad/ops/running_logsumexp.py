@@ -96,12 +96,14 @@ def by_logarithms(y_bar: Array, x: Array, y: Array, axis: int, running: Any = No
     """exp(x + log(sum of y_bar exp(-y) from here on)), of positive and of negative cotangents.
 
     A cotangent of 0 has no logarithm. Its share exp(x - y) enters as a factor: it adds 0, and its derivative is the share.
+    What has the other sign has the least number for a logarithm, which is infinity less a y of -infinity.
     ``running`` sums, where it is not the op.
     """
     total: Any = _cotangent(np.where(y_bar == 0, y_bar, 0.0), _shares(x, y, axis), axis)
+    none = np.where(y == -np.inf, np.inf, -np.inf)
     for sign in (1.0, -1.0):
         part = np.where(sign * y_bar > 0, sign * y_bar, 0.0)
-        logs = np.where(part > 0, np.log(np.where(part > 0, part, 1.0)) - y, -np.inf)
+        logs = np.where(part > 0, np.log(np.where(part > 0, part, 1.0)) - y, none)
         sums = np.flip((running or logcumsumexp)(np.flip(logs, axis), axis=axis), axis)
         nothing = sums == -np.inf
         total = total + sign * np.where(nothing, 0.0, np.exp(np.where(nothing, 0.0, sums) + x))

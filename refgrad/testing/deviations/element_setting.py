@@ -121,6 +121,8 @@ class Setting:
             return e.operand
         for site in self.sites(e, ops):
             x = self.operands(site)[site.position or 0]
+            if site.position is None and getattr(site.node.op, "broadcasts", False):
+                x = np.broadcast_to(x, self.value(site).shape)
             if len(e.element) == x.ndim and all(i < n for i, n in zip(e.element, x.shape, strict=True)):
                 return abs(float(x[e.element]))
         return float("nan")

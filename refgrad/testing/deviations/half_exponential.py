@@ -164,15 +164,28 @@ def _along(a: Any, direction: Any) -> list[Any]:
     return [y[..., :n, n:] for y in _exponential(_block(a, direction))]
 
 
+def _gradients(a: Any, corner: Any, cotangent: Any) -> list[Any]:
+    """The gradient in [[A, E], [0, A]] of the upper right block of its exponential."""
+    return _along(_turned(_block(a, corner)), _block(0 * a, cotangent))
+
+
 def _halves(a: Any, corner: Any, cotangent: Any) -> list[Any]:
     """The gradient in A of the upper right block of the exponential of [[A, E], [0, A]]."""
-    n, nothing = a.shape[-1], 0 * a
-    upper = _block(nothing, cotangent)
-    return [k[..., :n, :n] + k[..., n:, n:] for k in _along(_turned(_block(a, corner)), upper)]
+    n = a.shape[-1]
+    return [k[..., :n, :n] + k[..., n:, n:] for k in _gradients(a, corner, cotangent)]
+
+
+def _corner(a: Any, corner: Any, cotangent: Any) -> list[Any]:
+    """The gradient in E of the upper right block of the exponential of [[A, E], [0, A]]."""
+    n = a.shape[-1]
+    return [k[..., :n, n:] for k in _gradients(a, corner, cotangent)]
 
 
 def by_coefficients_of_another_format(inputs: Inputs) -> Outcomes:
-    """matrix_exp in half formats: value, first derivatives, and second derivatives in the three orders of the modes."""
+    """matrix_exp in half formats: value, first derivatives, and second derivatives in the three orders of the modes.
+
+    The tangent is that of forward mode, or the gradient of the gradient with respect to the cotangent.
+    """
     [a], [a_dot], y_bar = inputs.xs, inputs.xs_dot, inputs.y_bar
     if inputs.second:
         n = a.shape[-1]
@@ -186,4 +199,6 @@ def by_coefficients_of_another_format(inputs: Inputs) -> Outcomes:
         found[0] = _along(_turned(a), y_bar)
     if a_dot is not None:
         found[TANGENT] = _along(a, a_dot)
+    if y_bar is not None and a_dot is not None:
+        found[TANGENT] += _corner(_turned(a), y_bar, a_dot)
     return found

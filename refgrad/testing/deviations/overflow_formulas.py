@@ -161,6 +161,35 @@ def _square_before_factors(inputs: Inputs) -> Outcomes:
     }
 
 
+def _complement_divided_twice(inputs: Inputs) -> Outcomes:
+    """logit: the cotangent, or the tangent, is divided by x (1 - x) twice; NaN is the difference of two multiples of the quotient."""
+    y_bar, x_dot = inputs.y_bar, inputs.xs_dot[0]
+    if not inputs.second or y_bar is None or x_dot is None:
+        return {}
+    x, *given = [_plain(a) for a in (inputs.xs[0], y_bar, x_dot)]
+    first, second = np.abs(given)
+    largest = np.maximum(first * np.maximum(1.0, second), second * np.maximum(1.0, first))
+    with np.errstate(all="ignore"):
+        return {0: [_overflowing(largest / np.square(x * (1 - x)), inputs, x.shape)]}
+
+
+def _exponential_times_tangent(log: float, inputs: Inputs) -> Outcomes:
+    """logaddexp, logaddexp2: forward mode through 1/(1 + exp(difference)) multiplies the exponential by the tangent of the difference.
+
+    ``log`` is the logarithm of the base. The exponential has the rounding of the difference, and its own.
+    """
+    if not inputs.second or inputs.y_bar is None or any(t is None for t in inputs.xs_dot):
+        return {}
+    (a, b), (a_dot, b_dot) = [[_plain(x) for x in of] for of in (inputs.xs, inputs.xs_dot)]
+    found: Outcomes = {}
+    for k, far in enumerate((b - a, a - b)):
+        with np.errstate(all="ignore"):
+            slack = 1 + (np.abs(far) + 8) * inputs.fmt.u
+            size = np.exp(log * far) * log * np.abs(b_dot - a_dot) * slack
+        found[k] = [_meeting(_overflowing(size, inputs, size.shape), (a, b)[k].shape)]
+    return found
+
+
 def _logarithm_of_zero_cotangent(inputs: Inputs) -> Outcomes:
     """logcumsumexp: the gradient takes logarithms of the positive and of the negative cotangents, and running sums from the end.
 
@@ -213,6 +242,11 @@ OVERFLOW_FORMULAS: dict[str, Formula] = {
     "pairwise_distance by a quotient divided twice": _distance_divided_twice,
     "complex.divide by an infinite value": _quotient_times_tangent,
     "xlog1py by a quotient that overflows": _square_before_factors,
+    "logit by a quotient divided twice": _complement_divided_twice,
+    "logaddexp by an exponential times a tangent": functools.partial(_exponential_times_tangent, 1.0),
+    "logaddexp2 by an exponential times a tangent": functools.partial(
+        _exponential_times_tangent, math.log(2)
+    ),
     "the logarithm of a cotangent of zero": _logarithm_of_zero_cotangent,
 }
 

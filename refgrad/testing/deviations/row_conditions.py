@@ -72,6 +72,15 @@ def _share_below_the_range(xs: Operands, params: Params, fmt: Format) -> Array:
         return np.asarray(shares <= 2**0.5 * fmt.least_normal * (1 - np.log(fmt.least_normal) * fmt.u))
 
 
+def _product_of_neighbours_overflows(xs: Operands, params: Params, fmt: Format) -> Array:
+    """complex.prod: along the axis the product of some complex numbers in a row, zeros left out, is beyond the range."""
+    size = np.moveaxis(np.hypot(*[np.asarray(x, fmt.wide) for x in xs]), params["axis"], 0)
+    sums = np.cumsum(np.log(np.where(size > 0, size, 1.0)), axis=0)
+    sums = np.concatenate([np.zeros_like(sums[:1]), sums])
+    most = np.max(sums - np.minimum.accumulate(sums, axis=0), initial=0.0)
+    return np.asarray(~(most < np.log(fmt.max) - len(sums) * fmt.u))
+
+
 ROW_PLACES: dict[str, Place] = {
     "weight for single elements": _weight_for_single_elements,
     "a norm below eps": _norm_below_eps,
@@ -80,6 +89,7 @@ ROW_PLACES: dict[str, Place] = {
     "a row of zeros": _row_of_zeros,
     "a small running sum": _small_running_sum,
     "the sum of squares overflows": _squares_overflow,
+    "a product of neighbours overflows": _product_of_neighbours_overflows,
     "a share of softmax below the range": _share_below_the_range,
 }
 

@@ -77,7 +77,7 @@ def _rows(draft: Draft) -> list[_Row]:
         elif np.shape(radius) != value.shape:
             radius = np.broadcast_to(radius, value.shape).ravel()
         else:
-            radius = radius.ravel()
+            radius = np.ravel(radius)  # of a single number it may be a float
         rows.append((place, expectation, got.ravel(), value.ravel(), radius))
     return rows
 

@@ -65,6 +65,15 @@ def test_the_magnitude_is_that_of_the_operand_at_the_element(setting: Setting) -
     assert math.isnan(setting.magnitude(element("parts", (multiply, 1), (0, 1)), ["multiply"]))
 
 
+def test_the_magnitude_of_a_broadcast_operand_at_an_element_of_the_result() -> None:
+    graph = Graph.record(lambda b, x: b * x, B, X)
+    graph.forward(B, X)
+    case = Case("graphs", graph, {"b": B, "x": X}, {"b": B, "x": X}, X, "float64")
+    nothing: list[None] = [None] * 3
+    told = Setting(case, Observation([np.asarray(v) for v in graph.values], nothing, nothing, {}, {}))
+    assert [told.magnitude(element("tangents", 2, (1, k)), ["multiply"]) for k in (0, 1)] == [5.0, 6.0]
+
+
 def test_an_element_of_a_broadcast_operand_meets_all_that_it_was_stretched_to(setting: Setting) -> None:
     multiply = place_of("multiply")
     places = np.array([[False, True], [False, False]])

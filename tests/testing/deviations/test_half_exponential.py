@@ -42,6 +42,22 @@ def test_torch_computes_the_formula_and_not_the_exponential(dtype: str, size: fl
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("size", [0.0, 0.03125, 0.25])
+def test_the_gradient_of_the_gradient_with_respect_to_the_cotangent_has_a_formula_of_its_own(
+    dtype: str, size: float
+) -> None:
+    y_bar = np.array([[0.5, -0.25], [0.125, 0.75]]) / 64
+    as_dtype = getattr(torch, dtype)
+    a, sent, x_dot = [torch.tensor(x).to(as_dtype).requires_grad_() for x in (A * size, y_bar, DOT)]
+    (a_bar,) = torch.autograd.grad(torch.linalg.matrix_exp(a), a, sent, create_graph=True)
+    (got,) = torch.autograd.grad(a_bar, sent, x_dot)
+    transposed = given(dtype, A * size, y_bar)[TANGENT][2:]
+    numbers = got.detach().double().numpy()
+    for at in np.ndindex(2, 2):
+        assert any(within(numbers[at], ball, at, 1.0) for ball in transposed), at
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_matrices_without_coefficients_are_right(dtype: str) -> None:
     for a in (A * 2.0**-27, A[:1, :1]):
         (value, _), *_ = [parts(ball) for ball in given(dtype, a)[VALUE]]

@@ -123,6 +123,11 @@ MEANT = {
         [[False, True], [False, False]],
     ),
     "an operand of fewer axes": (([1.0], 2.0), {}, True),
+    "a product of neighbours overflows": (
+        ([[1e-30, 1e20, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]], [[0.0, 0.0, 0.0, 1e20], [0.0] * 4]),
+        {"axis": 1},
+        True,
+    ),
     "an operand or the value is not finite": (
         ([1.0, np.inf, 0.0, -1.0], [1.0], [1.0, 0.0, NAN, -np.inf]),  # the last is the value
         {},
@@ -143,6 +148,11 @@ NOT_MEANT = {  # of conditions on the operands as a whole
     "a norm below eps": [(([[0.5, 1.0], [3.0, 4.0]], [[3.0, 4.0]]), {"dim": 1, "eps": 1.0})],
     "weight for single elements": [(([[[1.0, 2.0]]], [1.0]), {}), (([[1.0, 2.0]],), {"weight": None})],
     "the reciprocal of a modulus overflows": [(([1.0, 0.0], [0.0, 0.0]), {}), (([0.0], [1e-38]), {})],
+    "a product of neighbours overflows": [
+        (([[1e-30, 1e20, 0.0, 0.0]], [[0.0, 0.0, 0.0, 1e20]]), {"axis": 0}),
+        (([1e20, 1e-30, 1e20], [0.0, 0.0, 0.0]), {"axis": 0}),
+        (([0.0], [0.0]), {"axis": 0}),
+    ],
     "an operand of fewer axes": [(([1.0], [2.0, 3.0]), {})],
     "a row of equal numbers": [(([[1.0, 1.0], [2.0, 2.0]],), {"axis": 0})],
     "a row of zeros": [(([[0.0, 1.0], [0.0, 2.0]],), {"axis": 1}), (([[0.0, 0.0, 1.0]],), {"axis": None})],

@@ -26,6 +26,13 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], Any, list[Any], int | str, lis
     "xlog1py by a quotient that overflows": (
         [[0.5, 0.5], [-0.9921875, 0.5]], {}, [0.5, 0.5], [[1.0, 1.0], [8.0, 8.0]], 1, [True, False],
     ),
+    "logit by a quotient divided twice": ([[0.99951171875, 0.9375]], {}, [0.25, 0.25], [[-0.75, -0.75]], 0, [True, False]),
+    "logaddexp by an exponential times a tangent": (
+        [[0.0, 0.0, 11.0], [10.75, 10.0, 0.0]], {}, [0.5] * 3, [[1.5] * 3, [-1.0] * 3], 0, [True, False, False],
+    ),
+    "logaddexp2 by an exponential times a tangent": (
+        [[15.75, 15.0, 0.0], [0.0, 0.0, 15.75]], {}, [0.5] * 3, [[1.5] * 3, [-1.0] * 3], 1, [True, False, False],
+    ),
     "normalize by a quotient divided twice": (
         [[[0.1], [0.5]]], {"p": 3.0, "dim": -1}, [[-1.5], [-1.5]], [[[-0.75], [-0.75]]], 0, [[True], [False]],
     ),
@@ -62,7 +69,9 @@ def test_every_formula_has_its_example() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_a_formula_explains_what_overflows_and_nothing_else(name: str) -> None:
     *_, key, due = CASES[name]
-    [ball] = given(name, second=any(word in name for word in ("xlog1py", "twice", "lp_pool")))[key]
+    [ball] = given(
+        name, second=any(word in name for word in ("xlog1py", "twice", "lp_pool", "times a tangent"))
+    )[key]
     explained = [within(np.inf, ball, at, 1.0) for at in np.ndindex(np.shape(due))]
     assert explained == np.ravel(due).tolist()
     assert not any(within(3.0, ball, at, 1.0) for at in np.ndindex(np.shape(due)) if not np.array(due)[at])

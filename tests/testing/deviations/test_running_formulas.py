@@ -38,6 +38,14 @@ def test_second_derivatives_in_each_nesting() -> None:
     assert all(np.all(np.abs(first - y) <= radius + e + 100 * ADDED) for y, e in others)
 
 
+def test_behind_a_sum_of_nothing_the_logarithms_of_cotangents_are_infinite() -> None:
+    """Forward mode divides by a running sum of exp(x - infinity), which is 0: the tangents of both logarithms are lost."""
+    formula = RUNNING_FORMULAS["logcumsumexp by running sums and 1e-13"]
+    for first, due in ((-np.inf, 0.125), (-1.0, 0.0)):  # torch returns y_bar x_dot where 0 is due
+        found = formula(asked("float64", [first, -0.5], [-1.75, 0.25], [-1.5, 0.5], {"axis": 0}, second=True))
+        assert within(0.125, found[0][0], (1,), 1.0) == (due == 0.125)
+
+
 def test_cotangents_of_both_signs_cancel_beside_a_huge_value() -> None:
     formula = RUNNING_FORMULAS["logcumsumexp by logarithms of cotangents"]
     [huge] = formula(asked("float64", [1e300, 1e300], [0.5, -1.75], [1.0, 1.0], {"axis": 0}))[0]

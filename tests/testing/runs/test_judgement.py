@@ -13,7 +13,9 @@ pytest.importorskip("torch")
 
 from conformance.families import FAMILIES, can_draw
 from refgrad.bounds.formats import DTYPES, judged_on
+from refgrad.graph import Graph
 from refgrad.modes import FORWARD_END_TO_END, REVERSE_END_TO_END
+from refgrad.ops.piecewise_activations import softshrink
 from refgrad.records.audit import EXACT_CASES, NODE_BY_NODE
 from refgrad.testing import Case, judge
 from refgrad.testing.cases.source import Seeded
@@ -163,6 +165,15 @@ def test_a_wide_case_is_audited_node_by_node_alone() -> None:
     assert len(verdicts) == 3
     assert {check for check, *_ in audit.counts} <= {NODE_BY_NODE, EXACT_CASES}
     assert any(planted for planted, *_ in audit.counts.values())
+
+
+def test_a_single_number_whose_bound_is_a_float_is_judged() -> None:
+    graph = Graph()
+    graph.output(softshrink(graph.input("a"), threshold=0.0))
+    a, a_dot, y_bar = (np.asarray(x, np.float32) for x in (1.9765625, 0.5, 1.25))
+    case = Case("ops", graph, {"a": a}, {"a": a_dot}, y_bar, "bfloat16")
+    [verdicts] = judge_together([Observed(case, observe(case))])
+    assert [v.status for v in verdicts if v.mode not in END_TO_END] == ["agree"] * 3
 
 
 def test_where_nothing_is_differentiated_the_value_alone_has_a_verdict() -> None:
