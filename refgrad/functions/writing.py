@@ -81,7 +81,7 @@ def put_along_axis(arr: Array, indices: Any, values: Any, axis: int | None) -> N
     else:
         if indices.ndim != arr.ndim:
             raise ValueError("`indices` and `arr` must have the same number of dimensions")
-        grid = [np.arange(n).reshape((-1,) + (1,) * (arr.ndim - 1 - k)) for k, n in enumerate(indices.shape)]
+        grid = [np.arange(n).reshape((-1,) + (1,) * (arr.ndim - 1 - k)) for k, n in enumerate(arr.shape)]
         grid[axes_of(axis, arr.ndim)[0]] = indices
         key = tuple(grid)
     arr[key] = values
