@@ -15,7 +15,7 @@ from refgrad.functions.registry import moved
 from refgrad.op import shape_of
 from refgrad.ops import contraction, dense_linalg, linalg, singular_values, solving
 from refgrad.tracing.differentiable_arguments import plain
-from refgrad.tracing.dispatch import implements, operand
+from refgrad.tracing.dispatch import array, implements, operand
 
 # --- products --------------------------------------------------------------------------------------------------------
 
@@ -23,7 +23,7 @@ from refgrad.tracing.dispatch import implements, operand
 @implements(np.dot)
 def dot(a: Array, b: Array, out: None = None) -> Array:
     """Last axis of a with the second-to-last of b; scalars multiply."""
-    a, b = operand(a), operand(b)
+    a, b = array(operand(a)), array(operand(b))  # a Python number has a dtype of its own here
     ndim1, ndim2 = len(shape_of(a)), len(shape_of(b))
     if ndim1 == 0 or ndim2 == 0:
         return a * b
@@ -35,7 +35,7 @@ def dot(a: Array, b: Array, out: None = None) -> Array:
 @implements(np.inner)
 def inner(a: Array, b: Array, /) -> Array:
     """Contract the last axes; scalars multiply."""
-    a, b = operand(a), operand(b)
+    a, b = array(operand(a)), array(operand(b))
     if len(shape_of(a)) == 0 or len(shape_of(b)) == 0:
         return a * b
     y = linalg.tensordot(a, b, axes=((len(shape_of(a)) - 1,), (len(shape_of(b)) - 1,)))

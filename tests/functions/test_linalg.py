@@ -110,6 +110,17 @@ def test_value_is_numpys_and_derivative_is_right(f, x, wide):
     )
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("number", [2, 2.5, True, np.float32(2.5), np.float64(2.5)])
+def test_a_number_in_a_product_has_the_dtype_that_numpy_gives_it(dtype, number):
+    x = V.astype(dtype)
+    for f in (lambda x: np.dot(x, number), lambda x: np.inner(number, x), lambda x: x.dot(number), lambda x: np.dot(x[0], number)):
+        value, pullback = rg.vjp(f, x)
+        assert value.dtype == f(x).dtype
+        assert np.array_equal(value, f(x))
+        assert pullback(np.ones_like(value))[0].dtype == dtype
+
+
 def test_slogdet_returns_numpys_result():
     _, pullback = rg.vjp(lambda x: tuple(np.linalg.slogdet(x)), SQUARE)
     assert rg.vjp(lambda x: np.linalg.slogdet(x).sign, SQUARE)[0] == np.linalg.slogdet(SQUARE).sign
