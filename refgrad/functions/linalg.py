@@ -247,7 +247,7 @@ def norm(x: Array, ord: Any = None, axis: Any = None, keepdims: bool = False) ->
     if order is None and (axis is None or len(axes) in (1, 2)):
         return linalg.norm(x, ord=2, axis=axis, keepdims=keepdims)
     if len(axes) == 1:
-        return vector_norm(x, axis=axes[0], keepdims=keepdims, ord=2 if order is None else order)
+        return vector_norm(x, axis=axes[0], keepdims=keepdims, ord=order)
     if len(axes) != 2:
         raise ArgumentError(
             f"norm: ord={order!r} needs one or two axes, got shape {shape_of(x)} and axis={axis!r}"
@@ -263,9 +263,9 @@ def vector_norm(x: Array, /, *, axis: Any = None, keepdims: bool = False, ord: A
         return (np.max if order > 0 else np.min)(np.abs(x), axis=axis, keepdims=keepdims)
     if order == 0:
         return np.sum((plain(x) != 0).astype(x.dtype), axis=axis, keepdims=keepdims)
-    if isinstance(order, str) or order is None:
+    if isinstance(order, str):
         raise ArgumentError(f"norm: ord={order!r} is not a vector norm")
-    return linalg.norm(x, ord=order, axis=axis, keepdims=keepdims)
+    return linalg.norm(x, ord=2 if order is None else order, axis=axis, keepdims=keepdims)
 
 
 @implements(np.linalg.matrix_norm)

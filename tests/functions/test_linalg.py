@@ -81,6 +81,7 @@ CASES = [
     ("norm stack", np.linalg.norm, T, False),
     ("vector_norm", np.linalg.vector_norm, A, False),
     ("vector_norm axes", lambda x: np.linalg.vector_norm(x, axis=(0, 2), ord=3), T, False),
+    ("vector_norm None", lambda x: np.linalg.vector_norm(x, ord=None), A, False),
     ("matrix_norm", np.linalg.matrix_norm, T, False),
     ("det", np.linalg.det, T, False),
     ("inv", np.linalg.inv, SQUARE, False),
