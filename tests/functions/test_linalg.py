@@ -115,7 +115,12 @@ def test_value_is_numpys_and_derivative_is_right(f, x, wide):
 @pytest.mark.parametrize("number", [2, 2.5, True, np.float32(2.5), np.float64(2.5)])
 def test_a_number_in_a_product_has_the_dtype_that_numpy_gives_it(dtype, number):
     x = V.astype(dtype)
-    for f in (lambda x: np.dot(x, number), lambda x: np.inner(number, x), lambda x: x.dot(number), lambda x: np.dot(x[0], number)):
+    for f in (
+        lambda x: np.dot(x, number),
+        lambda x: np.inner(number, x),
+        lambda x: x.dot(number),
+        lambda x: np.dot(x[0], number),
+    ):
         value, pullback = rg.vjp(f, x)
         assert value.dtype == f(x).dtype
         assert np.array_equal(value, f(x))
