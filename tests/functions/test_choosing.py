@@ -90,3 +90,37 @@ def test_complex_numbers_are_sorted_with_their_derivatives() -> None:
         return y
 
     assert np.array_equal(rg.jvp(in_place, (z,), (z_dot,))[1], np.take_along_axis(z_dot, np.argsort(z), -1))
+
+
+def test_booleans_are_numbers_of_places_in_take() -> None:
+    x, chosen, w = np.array([0.5, -1.0, 2.0]), np.array([True, False, True]), np.array([1.0, 2.0, 4.0])
+    for f in (
+        lambda x: np.take(x, list(chosen)),
+        lambda x: x.take(chosen),
+        lambda x: np.take(x, chosen, mode="clip"),
+    ):
+        value, pullback = rg.vjp(f, x)
+        assert np.array_equal(value, f(x))
+        assert np.array_equal(pullback(w)[0], [2.0, 5.0, 0.0])
+
+
+def test_a_mask_says_before_which_elements_to_insert() -> None:
+    x, mask = np.array([0.5, -1.0, 2.0]), np.array([True, False, True])
+    for f in (lambda x: np.insert(x, mask, x[0]), lambda x: np.insert(x, mask, x[1:])):
+        value, pullback = rg.vjp(f, x)
+        assert np.array_equal(value, f(x))
+        assert np.sum(pullback(np.ones(5))[0]) == 5.0
+
+
+@pytest.mark.parametrize("indices", [np.array([True, False, True]), np.array([1.0, 0.0])])
+def test_places_along_an_axis_are_integers(indices: Any) -> None:
+    x = np.array([0.5, -1.0, 2.0])
+    for f in (
+        lambda x: np.take_along_axis(x, indices, 0),
+        lambda x: np.put_along_axis(x * 1, indices, 1.0, 0),
+        lambda x: np.put_along_axis(x * 1, indices, 1.0, None),
+    ):
+        with pytest.raises(IndexError, match="must be an integer array"):
+            f(x)
+        with pytest.raises(IndexError, match="must be an integer array"):
+            rg.vjp(f, x)
