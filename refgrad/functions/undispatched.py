@@ -47,6 +47,17 @@ def arange(*args: Any, **kwargs: Any) -> Any:
     return np.concatenate([np.stack([start, second])[: len(due)], cast(later, due.dtype)])
 
 
+@stands_for(np.lib.stride_tricks.as_strided)
+def as_strided(x: Any, *args: Any, **kwargs: Any) -> Array:
+    """np.lib.stride_tricks.as_strided of plain arrays. Raises NoRuleError for a traced one."""
+    if isinstance(x, Traced):
+        raise NoRuleError(
+            f"np.lib.stride_tricks.as_strided of a traced array of shape {x.shape} has no rule: it reads memory by strides. Write "
+            "np.lib.stride_tricks.sliding_window_view(x, n), or an index: x[np.arange(m)[:, None] + np.arange(n)]."
+        )
+    return np.lib.stride_tricks.as_strided(x, *args, **kwargs)
+
+
 @stands_for(np.fromiter)
 def from_iterator(iter: Iterable[Any], dtype: Any, count: int = -1, **kwargs: Any) -> Any:  # noqa: A002 - NumPy's name
     """np.fromiter, whose numbers may be traced."""

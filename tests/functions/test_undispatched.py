@@ -87,3 +87,14 @@ def test_questions_of_math_are_answered() -> None:
         rg.grad(lambda x: math.isnan("a") * x)(1.0)
     with pytest.raises(TypeError):
         rg.grad(lambda x: math.isnan(x) * x[0])(np.ones(2))
+
+
+def test_strides_over_a_traced_array_are_refused_with_what_to_write() -> None:
+    def f(x: Any, numbers: Any) -> Any:
+        return np.sum(np.lib.stride_tricks.as_strided(numbers, (2, 2), (8, 8)) * x[:2])
+
+    assert np.array_equal(rg.grad(f)(V, np.arange(3.0)), [1.0, 3.0, 0.0])
+    with pytest.raises(
+        NoRuleError, match=r"as_strided of a traced array of shape \(3,\).*sliding_window_view"
+    ):
+        rg.grad(f, (0, 1))(V, V)
