@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,7 @@ def extract(condition: Any, arr: Array) -> Array:
 def diagonal(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
     if a.ndim < 2:
         raise ValueError("diag requires an array of at least two dimensions")
+    offset = operator.index(offset)
     a = moved(a, (axis1, axis2), (-2, -1))
     *lead, n, m = a.shape
     first, length = max(-offset, 0) * m + max(offset, 0), len(_diagonal(n, m, offset)[0])
@@ -80,6 +82,7 @@ def _diagonal(n: int, m: int, k: int) -> tuple[Array, Array]:
 
 @implements(np.diag)
 def diag(v: Array, k: int = 0) -> Array:
+    k = operator.index(k)
     if v.ndim == 1:
         n = v.shape[0] + abs(k)
         return ops.put_add(v, shape=(n, n), key=_diagonal(n, n, k))

@@ -166,7 +166,7 @@ def sliding_window_view(
     sample = x._sample() if hasattr(x, "_sample") else None
     sample = np.empty(x.shape) if sample is None else sample
     due = np.lib.stride_tricks.sliding_window_view(sample, window_shape, axis)  # raises where NumPy does
-    widths = tuple(window_shape) if np.iterable(window_shape) else (window_shape,)
+    widths = tuple(map(operator.index, window_shape if np.iterable(window_shape) else (window_shape,)))
     axes = (
         tuple(range(x.ndim))
         if axis is None
