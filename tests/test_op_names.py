@@ -28,7 +28,6 @@ ALLOWED = {
     "refgrad/__init__.py": "public names, with the modules that define them",
     "refgrad/bounds/profiles.py": "figures that libraries document for their functions",
     "refgrad/functions/applying.py": "a value of NumPy's parameter mode",
-    "refgrad/functions/choosing.py": "a value of NumPy's parameter mode",
     "refgrad/functions/padding.py": "values of NumPy's parameter mode",
     "refgrad/functions/statistics.py": "the functions that the ops stand for, called with a traced parameter",
     "refgrad/functions/elementwise.py": "arguments of np.clip",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -19,25 +20,29 @@ def _along(x: Array, axis: int, index: Any) -> Array:
 
 @implements(np.take)
 def take(a: Array, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Array:
-    indices = np.asarray(plain(indices))
     a, axis = lined_up(operand(a), axis)
-    n = a.shape[axis]
-    if mode != "raise":
-        indices = np.clip(indices, 0, n - 1) if mode == "clip" else indices % n
-    return _along(a, axis, indices)
+    numpys: Any = np.take  # says the places, and raises where NumPy does: booleans are the numbers 0 and 1
+    return _along(a, axis, np.asarray(numpys(np.arange(a.shape[axis]), plain(indices), mode=mode)))
 
 
 @implements(np.take_along_axis)
 def take_along_axis(arr: Array, indices: Any, axis: int | None = -1) -> Array:
-    arr, indices = operand(arr), np.asarray(plain(indices))
+    arr = operand(arr)
     if axis is None:
         arr, axis = arr.reshape((-1,)), 0
-    axis = axis_within(axis, arr.ndim)
-    if indices.ndim != arr.ndim:
+    return arr[key_along(arr.shape, plain(indices), axis)]
+
+
+def key_along(dims: tuple[int, ...], indices: Any, axis: int) -> tuple[Any, ...]:
+    """The index that reads or writes ``indices`` along an axis of an array of shape ``dims``, and every place along the others."""
+    indices, axis = np.asarray(indices), axis_within(axis, len(dims))
+    if indices.dtype.kind not in "iu":
+        raise IndexError("`indices` must be an integer array")
+    if indices.ndim != len(dims):
         raise ValueError("`indices` and `arr` must have the same number of dimensions")
-    grid = [np.arange(n).reshape((-1,) + (1,) * (arr.ndim - 1 - k)) for k, n in enumerate(arr.shape)]
-    grid[axis] = indices
-    return arr[tuple(grid)]
+    key = [np.arange(n).reshape((-1,) + (1,) * (len(dims) - 1 - k)) for k, n in enumerate(dims)]
+    key[axis] = indices
+    return tuple(key)
 
 
 @implements(np.compress)
@@ -57,6 +62,7 @@ def extract(condition: Any, arr: Array) -> Array:
 def diagonal(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
     if a.ndim < 2:
         raise ValueError("diag requires an array of at least two dimensions")
+    offset = operator.index(offset)
     a = moved(a, (axis1, axis2), (-2, -1))
     *lead, n, m = a.shape
     first, length = max(-offset, 0) * m + max(offset, 0), len(_diagonal(n, m, offset)[0])
@@ -76,6 +82,7 @@ def _diagonal(n: int, m: int, k: int) -> tuple[Array, Array]:
 
 @implements(np.diag)
 def diag(v: Array, k: int = 0) -> Array:
+    k = operator.index(k)
     if v.ndim == 1:
         n = v.shape[0] + abs(k)
         return ops.put_add(v, shape=(n, n), key=_diagonal(n, n, k))
@@ -196,7 +203,7 @@ def insert(arr: Array, obj: Any, values: Any, axis: int | None = None) -> Array:
         values = np.moveaxis(values, 0, axis)  # for one place NumPy reads a sequence of values along the axis
     m = values.shape[axis] if values.ndim > axis else 1
     if not one_place:
-        m = max(m, len(np.arange(n)[obj]) if isinstance(obj, slice) else np.size(obj))
+        m = max(m, len(np.insert(np.arange(n), plain(obj), 0)) - n)
     values = np.broadcast_to(values, (*lead, m, *arr.shape[axis + 1 :]))
     places = np.insert(np.arange(n), plain(obj), n + np.arange(m))
     return _along(np.concatenate([arr, values], axis), axis, places)

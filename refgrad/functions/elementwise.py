@@ -123,7 +123,7 @@ def nextafter(x1: Array, x2: Array) -> Array:
         return y
     with np.errstate(invalid="ignore"):
         step = y - plain(x1)  # exact, and so is the sum
-    return np.where(np.isfinite(step), x1 + np.where(np.isfinite(step), step, 0), y).astype(y.dtype)
+    return _number(np.where(np.isfinite(step), x1 + np.where(np.isfinite(step), step, 0), y).astype(y.dtype))
 
 
 @implements(np.spacing)
@@ -136,7 +136,12 @@ def spacing(x: Array) -> Array:
 def modf(x: Array) -> tuple[Array, Array]:
     """np.modf: what stands behind the point and what stands before it, both with the sign of x."""
     whole = np.trunc(x)
-    return np.where(np.isinf(whole), np.copysign(np.zeros_like(whole), whole), fmod(x, 1.0)), whole
+    return _number(np.where(np.isinf(whole), np.copysign(np.zeros_like(whole), whole), fmod(x, 1.0))), whole
+
+
+def _number(y: Array) -> Array:
+    """y, or the number that ufuncs give where there are no axes; np.where makes an array of it."""
+    return y if y.ndim else y[()]
 
 
 @implements(np.divmod)

@@ -15,7 +15,7 @@ from refgrad.functions.registry import moved
 from refgrad.op import shape_of
 from refgrad.ops import contraction, dense_linalg, linalg, singular_values, solving
 from refgrad.tracing.differentiable_arguments import plain
-from refgrad.tracing.dispatch import implements, operand
+from refgrad.tracing.dispatch import array, implements, operand
 
 # --- products --------------------------------------------------------------------------------------------------------
 
@@ -23,7 +23,7 @@ from refgrad.tracing.dispatch import implements, operand
 @implements(np.dot)
 def dot(a: Array, b: Array, out: None = None) -> Array:
     """Last axis of a with the second-to-last of b; scalars multiply."""
-    a, b = operand(a), operand(b)
+    a, b = array(operand(a)), array(operand(b))  # a Python number has a dtype of its own here
     ndim1, ndim2 = len(shape_of(a)), len(shape_of(b))
     if ndim1 == 0 or ndim2 == 0:
         return a * b
@@ -35,7 +35,7 @@ def dot(a: Array, b: Array, out: None = None) -> Array:
 @implements(np.inner)
 def inner(a: Array, b: Array, /) -> Array:
     """Contract the last axes; scalars multiply."""
-    a, b = operand(a), operand(b)
+    a, b = array(operand(a)), array(operand(b))
     if len(shape_of(a)) == 0 or len(shape_of(b)) == 0:
         return a * b
     y = linalg.tensordot(a, b, axes=((len(shape_of(a)) - 1,), (len(shape_of(b)) - 1,)))
@@ -246,7 +246,7 @@ def norm(x: Array, ord: Any = None, axis: Any = None, keepdims: bool = False) ->
     if order is None and (axis is None or len(axes) in (1, 2)):
         return linalg.norm(x, ord=2, axis=axis, keepdims=keepdims)
     if len(axes) == 1:
-        return vector_norm(x, axis=axes[0], keepdims=keepdims, ord=2 if order is None else order)
+        return vector_norm(x, axis=axes[0], keepdims=keepdims, ord=order)
     if len(axes) != 2:
         raise ArgumentError(
             f"norm: ord={order!r} needs one or two axes, got shape {shape_of(x)} and axis={axis!r}"
@@ -262,9 +262,9 @@ def vector_norm(x: Array, /, *, axis: Any = None, keepdims: bool = False, ord: A
         return (np.max if order > 0 else np.min)(np.abs(x), axis=axis, keepdims=keepdims)
     if order == 0:
         return np.sum((plain(x) != 0).astype(x.dtype), axis=axis, keepdims=keepdims)
-    if isinstance(order, str) or order is None:
+    if isinstance(order, str):
         raise ArgumentError(f"norm: ord={order!r} is not a vector norm")
-    return linalg.norm(x, ord=order, axis=axis, keepdims=keepdims)
+    return linalg.norm(x, ord=2 if order is None else order, axis=axis, keepdims=keepdims)
 
 
 @implements(np.linalg.matrix_norm)

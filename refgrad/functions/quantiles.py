@@ -100,9 +100,12 @@ def nanmedian(
     a: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: Any = False
 ) -> Array:
     a = operand(a)
-    return _quantiles(
-        a, np.asarray(0.5), "linear", axis, given(keepdims), None, a.dtype, weak=True, skip=True
-    )
+    axis = reduced(axis, a.ndim)
+    ordered = sort(_rows(a, axis))  # NaN last
+    last = np.maximum(np.sum(~np.isnan(plain(ordered)), -1, keepdims=True) - 1, 0)
+    low, high = [take_along_axis(ordered, k, -1)[..., 0] for k in (last // 2, (last + 1) // 2)]
+    y = np.where((last % 2 == 0)[..., 0], low, (low + high) * 0.5)
+    return _restored(y, a, axis, given(keepdims))
 
 
 # --- quantiles --------------------------------------------------------------------------------------------------------
@@ -145,7 +148,8 @@ def _quantiles(
         if (nan.all() and (_NAN_HAS_DTYPE or q.ndim == 0)) if skip else nan[-1]:
             # The NaN is an element of a, and a first row of nothing else gives its dtype to all.
             dtype = a.dtype
-    if method in DISCRETE or weights is not None:
+    whole = method == "linear" and levels.dtype.kind != "f"  # the first element or the last one
+    if method in DISCRETE or weights is not None or whole:
         y = take_along_axis(
             ordered,
             _ranks(

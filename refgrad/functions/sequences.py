@@ -39,16 +39,29 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
         xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
         fp = np.concatenate([fp[-1:], fp, fp[:1]])
     places, knots, n = np.asarray(plain(x)), plain(xp), xp.shape[0]
-    if n > 1:
-        k = np.clip(np.searchsorted(knots, places, "right") - 1, 0, n - 2)
-        slope = (fp[k + 1] - fp[k]) / (xp[k + 1] - xp[k])
-        at_end = places == knots[-1]
-        y = slope * (x - np.where(at_end, xp[k + 1], xp[k])) + np.where(at_end, fp[k + 1], fp[k])
-    else:
-        y = np.broadcast_to(fp[0], places.shape)
+    y = _on_line(x, xp, fp) if n > 1 else np.broadcast_to(fp[0], places.shape)
     y = np.where(places < knots[0], fp[0] if left is None else _as_double(left), y)
     y = np.where(places > knots[-1], fp[-1] if right is None else _as_double(right), y)
     return y if y.ndim else y[()]  # a scalar, as in NumPy
+
+
+def _on_line(x: Array, xp: Array, fp: Array) -> Array:
+    """The value at x of the line between two knots, from the left one unless only the right one gives a number.
+
+    A knot has its own value, also beside a knot that is infinite, NaN or at the same place: its slope is that of the other side, or zero.
+    """
+    places, knots, values = np.asarray(plain(x)), plain(xp), plain(fp)
+    k = np.clip(np.searchsorted(knots, places, "right") - 1, 0, len(knots) - 2)
+    with np.errstate(all="ignore"):
+        slopes = np.diff(values) / np.diff(knots)
+        steep = (places == knots[k]) & (places != knots[k + 1]) & ~np.isfinite(slopes[k])
+        k = np.where(steep, np.maximum(k - 1, 0), k)
+        unknown = np.isnan(slopes[k] * (places - knots[k]) + values[k])
+        start = np.where((places == knots[k + 1]) | (unknown & (places != knots[k])), k + 1, k)
+        unknown = np.isnan(slopes[k] * (places - knots[start]) + values[start])
+        alone = unknown & ((places == knots[start]) | ((values[k] == values[k + 1]) & ~np.isnan(places)))
+        slope = (fp[k + 1] - fp[k]) / (xp[k + 1] - xp[k])
+        return np.where(alone, fp[start], slope * (x - xp[start]) + fp[start])
 
 
 # --- sums of products of neighbours ------------------------------------------------------------------------------------
@@ -152,7 +165,7 @@ def sliding_window_view(
     sample = x._sample() if hasattr(x, "_sample") else None
     sample = np.empty(x.shape) if sample is None else sample
     due = np.lib.stride_tricks.sliding_window_view(sample, window_shape, axis)  # raises where NumPy does
-    widths = tuple(window_shape) if np.iterable(window_shape) else (window_shape,)
+    widths = tuple(map(operator.index, window_shape if np.iterable(window_shape) else (window_shape,)))
     axes = (
         tuple(range(x.ndim))
         if axis is None

@@ -182,7 +182,7 @@ def repeat(a: Array, repeats: Any, axis: int | None = None) -> Array:
 
 @implements(np.resize)
 def resize(a: Array, new_shape: Any) -> Array:
-    new_shape = tuple(new_shape) if isinstance(new_shape, (tuple, list)) else (new_shape,)
+    new_shape = tuple(map(operator.index, new_shape if np.iterable(new_shape) else (new_shape,)))
     flat = np.ravel(operand(a))
     return flat[np.arange(math.prod(new_shape)) % max(flat.size, 1)].reshape(new_shape)
 

@@ -1,12 +1,13 @@
 """NumPy's functions that ask none of their arguments for a protocol: np.arange, np.kaiser, np.poly1d of a list, texts of numbers and more.
 
-A differentiated function calls them by their names; see tracing/numpy_calls.py.
+Three questions of the module math are beside them. A differentiated function calls them by their names; see tracing/numpy_calls.py.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from refgrad.arrays import Array
 from refgrad.errors import NoRuleError
 from refgrad.functions.registry import operand
+from refgrad.op import Traced
 from refgrad.ops.shape import cast
 from refgrad.tracing.assembling import converted
 from refgrad.tracing.differentiable_arguments import holds_traced, plain
@@ -43,6 +45,17 @@ def arange(*args: Any, **kwargs: Any) -> Any:
     first, following = cast(start, work), cast(second, work) - cast(start, work)
     later = first + np.arange(2, len(due)).astype(work) * following
     return np.concatenate([np.stack([start, second])[: len(due)], cast(later, due.dtype)])
+
+
+@stands_for(np.lib.stride_tricks.as_strided)
+def as_strided(x: Any, *args: Any, **kwargs: Any) -> Array:
+    """np.lib.stride_tricks.as_strided of plain arrays. Raises NoRuleError for a traced one."""
+    if isinstance(x, Traced):
+        raise NoRuleError(
+            f"np.lib.stride_tricks.as_strided of a traced array of shape {x.shape} has no rule: it reads memory by strides. Write "
+            "np.lib.stride_tricks.sliding_window_view(x, n), or an index: x[np.arange(m)[:, None] + np.arange(n)]."
+        )
+    return np.lib.stride_tricks.as_strided(x, *args, **kwargs)
 
 
 @stands_for(np.fromiter)
@@ -84,6 +97,17 @@ def require(a: Any, dtype: Any = None, requirements: Any = None, *, like: Any = 
     return copied(np.require)(a, dtype, requirements)
 
 
+def _truth(function: Callable[[Any], bool], numpys: np.ufunc) -> Callable[[Any], bool]:
+    """A question of the module math, which would ask a traced number for a plain one. The answer has no derivative."""
+
+    def call(x: Any, /) -> bool:
+        return bool(numpys(x)) if isinstance(x, Traced) and x.shape == () else function(x)
+
+    return call
+
+
+for _question, _numpys in ((math.isfinite, np.isfinite), (math.isinf, np.isinf), (math.isnan, np.isnan)):
+    stands_for(_question)(_truth(_question, _numpys))
 for _function in (
     np.format_float_positional, np.format_float_scientific, np.base_repr, np.array2string, np.array_repr, np.array_str,
 ):  # fmt: skip

@@ -13,9 +13,9 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.errors import TracingError
+from refgrad.functions.choosing import key_along
 from refgrad.functions.registry import implements, operand
 from refgrad.op import Traced
-from refgrad.ops.shape import axes_of
 from refgrad.tracing.differentiable_arguments import INTO_PLAIN
 
 
@@ -75,16 +75,11 @@ def fill_diagonal(a: Array, val: Any, wrap: bool = False) -> None:
 
 @writes(np.put_along_axis)
 def put_along_axis(arr: Array, indices: Any, values: Any, axis: int | None) -> None:
-    indices = np.asarray(indices)
     if axis is None:
-        key: tuple[Any, ...] = np.unravel_index(np.arange(arr.size)[indices], arr.shape)
+        (places,) = key_along((arr.size,), indices, 0)
+        arr[np.unravel_index(np.arange(arr.size)[places], arr.shape)] = values
     else:
-        if indices.ndim != arr.ndim:
-            raise ValueError("`indices` and `arr` must have the same number of dimensions")
-        grid = [np.arange(n).reshape((-1,) + (1,) * (arr.ndim - 1 - k)) for k, n in enumerate(indices.shape)]
-        grid[axes_of(axis, arr.ndim)[0]] = indices
-        key = tuple(grid)
-    arr[key] = values
+        arr[key_along(arr.shape, indices, axis)] = values
 
 
 def _put(x: Array, places: Array, values: Any) -> None:

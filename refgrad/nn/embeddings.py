@@ -189,7 +189,7 @@ def _bags(
         raise ArgumentError(
             f"{who}: an input of shape (bags, n), or (n,) with offsets is expected, got shape {rows.shape}"
         )
-    starts = _plain_integers(offsets, who, "offsets")
+    starts = _plain_integers(offsets, who, "offsets").astype(np.intp)
     if starts.ndim != 1 or (starts.size and starts[0] != 0) or (include_last_offset and not starts.size):
         raise ArgumentError(
             f"{who}: offsets of one dimension that start at 0 are expected, got {starts.tolist()}"

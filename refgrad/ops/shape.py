@@ -220,7 +220,8 @@ flip = register(
 
 
 def _back(shift: Any) -> Any:
-    return tuple([-s for s in shift]) if isinstance(shift, (tuple, list)) else -shift
+    """The shift that undoes another one, which may be of unsigned integers."""
+    return tuple([-int(s) for s in np.ravel(shift)]) if np.ndim(shift) else -int(shift)
 
 
 def _roll(x: Array, shift: Any = 0, axis: Axis = None) -> Array:

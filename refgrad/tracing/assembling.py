@@ -15,7 +15,7 @@ import numpy as np
 from refgrad.errors import OperandError
 from refgrad.op import Traced
 from refgrad.ops import shape
-from refgrad.tracing.differentiable_arguments import holds_traced
+from refgrad.tracing.differentiable_arguments import SEQUENCES, holds_traced
 
 Function = Callable[..., Any]
 CONVERSIONS = (np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray)
@@ -77,7 +77,7 @@ def _places(x: Any, start: int, size: int) -> Iterator[tuple[int, Any]]:
     """The traced arrays in x, which has ``size`` numbers, and the place of the first number of each."""
     if isinstance(x, Traced):
         yield start, x
-    elif isinstance(x, (list, tuple)) and holds_traced(x):
+    elif isinstance(x, SEQUENCES) and holds_traced(x):
         step = size // len(x)
         for k, entry in enumerate(x):
             yield from _places(entry, start + k * step, step)
@@ -87,7 +87,7 @@ def _blank(x: Any) -> Any:
     """x with zeros in place of traced arrays."""
     if isinstance(x, Traced):
         return _zero(x.dtype, x.shape, x._scalar)  # type: ignore[attr-defined]
-    if isinstance(x, (list, tuple)) and holds_traced(x):
+    if isinstance(x, SEQUENCES) and holds_traced(x):
         return [_blank(entry) for entry in x]
     return x
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from refgrad.errors import ArgumentError, DtypeError, NoRuleError, RefgradError, forget, note
 from refgrad.op import Traced
-from refgrad.tracing.differentiable_arguments import plain
+from refgrad.tracing.differentiable_arguments import SEQUENCES, plain
 
 Function = Callable[..., Any]
 
@@ -84,7 +84,7 @@ def _traced(x: Any) -> list[Any]:
     """The traced arrays in arguments."""
     if isinstance(x, Traced):
         return [x]
-    return [t for e in x for t in _traced(e)] if isinstance(x, (list, tuple)) else []
+    return [t for e in x for t in _traced(e)] if isinstance(x, SEQUENCES) else []
 
 
 def _without_rule(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> str:

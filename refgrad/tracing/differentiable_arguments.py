@@ -9,6 +9,7 @@ Functions that lead to one op are not listed: their operands have rules, their p
 from __future__ import annotations
 
 import inspect
+from collections import UserList, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -101,16 +102,17 @@ INTO_PLAIN = (
     "takes numbers as well."
 )
 PLAIN = "Pass plain numbers there, computed outside the differentiated function."
+SEQUENCES = (list, tuple, deque, UserList)  # what NumPy makes an array of
 _SIMPLE = frozenset({int, bool, float, str, bytes, slice, type(None), np.ndarray, np.dtype, type, np.float64})
 
 
 def holds_traced(x: Any) -> bool:
-    """Whether x is a traced array, or a list, tuple or dict with one in it."""
+    """Whether x is a traced array, or a sequence or dict with one in it."""
     if type(x) in _SIMPLE:
         return False
     if isinstance(x, Traced):
         return True
-    if isinstance(x, (list, tuple)):
+    if isinstance(x, SEQUENCES):
         return not _SIMPLE.issuperset(map(type, x)) and any(holds_traced(e) for e in x)
     return isinstance(x, dict) and any(holds_traced(e) for e in x.values())
 
@@ -119,7 +121,7 @@ def plain(x: Any) -> Any:
     """The NumPy array below all levels of tracing; sequences element by element."""
     while isinstance(x, Traced):
         x = x._value
-    if isinstance(x, (list, tuple)) and holds_traced(x):
+    if isinstance(x, SEQUENCES) and holds_traced(x):
         elements = [plain(e) for e in x]
         return type(x)(*elements) if hasattr(x, "_fields") else type(x)(elements)
     return x

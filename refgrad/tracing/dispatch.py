@@ -21,7 +21,7 @@ from refgrad.ops import indexing
 from refgrad.tracing import views
 from refgrad.tracing.assembling import assembled
 from refgrad.tracing.call_failures import UNNAMED, answered
-from refgrad.tracing.differentiable_arguments import INTO_PLAIN, Guard, guard_of, holds_traced
+from refgrad.tracing.differentiable_arguments import INTO_PLAIN, SEQUENCES, Guard, guard_of, holds_traced
 from refgrad.tracing.differentiable_arguments import plain as plain  # noqa: PLC0414 - array.py and others import it from here
 from refgrad.tracing.unbuffered import at
 
@@ -97,7 +97,7 @@ def operand(x: Any, name: str = "NumPy") -> Any:
     """
     if type(x) in USUAL or isinstance(x, (Traced, np.ndarray, np.generic)):
         return x
-    if isinstance(x, (list, tuple)) and holds_traced(x):
+    if isinstance(x, SEQUENCES) and holds_traced(x):
         return assembled(x)
     return admitted(x, f"{name}: an operand")
 
@@ -106,7 +106,7 @@ def array(x: Any) -> Any:
     """An operand of an op that takes arrays alone."""
     if isinstance(x, (Traced, np.ndarray)):
         return x
-    return assembled(x) if isinstance(x, (list, tuple)) and holds_traced(x) else np.asarray(x)
+    return assembled(x) if isinstance(x, SEQUENCES) and holds_traced(x) else np.asarray(x)
 
 
 def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from refgrad.op import Traced
+from refgrad.tracing.differentiable_arguments import SEQUENCES
 
 
 def innermost(arguments: Iterable[Any]) -> Any:
@@ -18,7 +19,7 @@ def _traced(x: Any) -> Iterator[Any]:
         yield x
     elif type(x) is slice:
         yield from _traced((x.start, x.stop, x.step))
-    elif type(x) in (list, tuple):
+    elif isinstance(x, SEQUENCES):
         for entry in x:
             yield from _traced(entry)
     elif type(x) is dict:

@@ -15,7 +15,7 @@ import numpy as np
 from refgrad.op import BY_FUNCTION, Traced
 from refgrad.tracing.assembling import CONVERSIONS, assembled, converted, scalar_or_array
 from refgrad.tracing.creation import full
-from refgrad.tracing.differentiable_arguments import holds_traced
+from refgrad.tracing.differentiable_arguments import SEQUENCES, holds_traced
 from refgrad.tracing.dispatch import FUNCTIONS, GUARDS, call_function, plain
 from refgrad.tracing.levels import innermost
 from refgrad.tracing.shown_numbers import refuse_read_back
@@ -30,7 +30,6 @@ OF_SEQUENCES = frozenset({
     np.linalg.multi_dot, np.histogramdd, np.histogram2d, np.diff, np.trim_zeros,
 })  # fmt: skip
 METHODS_OF_UFUNCS = ("reduce", "accumulate", "reduceat", "outer")
-_SEQUENCES = (list, tuple)  # a traced array is neither: asked for its class, it would name NumPy's
 # By a function of NumPy that asks none of its arguments for a protocol: what it means. refgrad/functions/undispatched.py fills the table.
 UNDISPATCHED: dict[Function, Function] = {np.full: full}
 
@@ -93,7 +92,7 @@ def _of_lists(function: Function, *, protocol: bool = False) -> Function:
     def call(*args: Any, **kwargs: Any) -> Any:
         listed = False
         for x in (*args, *[x for name, x in kwargs.items() if name != "out"]) if kwargs else args:
-            if issubclass(type(x), _SEQUENCES) and holds_traced(x):
+            if issubclass(type(x), SEQUENCES) and holds_traced(x):
                 listed = True
                 break
         if not listed and (
@@ -116,7 +115,7 @@ def _are_traced(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 
 
 def _one_array(x: Any) -> Any:
-    return assembled(x) if issubclass(type(x), _SEQUENCES) and holds_traced(x) else x
+    return assembled(x) if issubclass(type(x), SEQUENCES) and holds_traced(x) else x
 
 
 def _conversion(function: Function, meaning: Function) -> Function:
@@ -124,7 +123,7 @@ def _conversion(function: Function, meaning: Function) -> Function:
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if args and (
-            isinstance(args[0], Traced) or (issubclass(type(args[0]), _SEQUENCES) and holds_traced(args[0]))
+            isinstance(args[0], Traced) or (issubclass(type(args[0]), SEQUENCES) and holds_traced(args[0]))
         ):
             return meaning(*args, **{name: x for name, x in kwargs.items() if name != "like"})
         try:

@@ -90,3 +90,52 @@ def test_complex_numbers_are_sorted_with_their_derivatives() -> None:
         return y
 
     assert np.array_equal(rg.jvp(in_place, (z,), (z_dot,))[1], np.take_along_axis(z_dot, np.argsort(z), -1))
+
+
+def test_booleans_are_numbers_of_places_in_take() -> None:
+    x, chosen, w = np.array([0.5, -1.0, 2.0]), np.array([True, False, True]), np.array([1.0, 2.0, 4.0])
+    for f in (
+        lambda x: np.take(x, list(chosen)),
+        lambda x: x.take(chosen),
+        lambda x: np.take(x, chosen, mode="clip"),
+    ):
+        value, pullback = rg.vjp(f, x)
+        assert np.array_equal(value, f(x))
+        assert np.array_equal(pullback(w)[0], [2.0, 5.0, 0.0])
+
+
+def test_a_mask_says_before_which_elements_to_insert() -> None:
+    x, mask = np.array([0.5, -1.0, 2.0]), np.array([True, False, True])
+    for f in (lambda x: np.insert(x, mask, x[0]), lambda x: np.insert(x, mask, x[1:])):
+        value, pullback = rg.vjp(f, x)
+        assert np.array_equal(value, f(x))
+        assert np.sum(pullback(np.ones(5))[0]) == 5.0
+
+
+@pytest.mark.parametrize("indices", [np.array([True, False, True]), np.array([1.0, 0.0])])
+def test_places_along_an_axis_are_integers(indices: Any) -> None:
+    x = np.array([0.5, -1.0, 2.0])
+    for f in (
+        lambda x: np.take_along_axis(x, indices, 0),
+        lambda x: np.put_along_axis(x * 1, indices, 1.0, 0),
+        lambda x: np.put_along_axis(x * 1, indices, 1.0, None),
+    ):
+        with pytest.raises(IndexError, match="must be an integer array"):
+            f(x)
+        with pytest.raises(IndexError, match="must be an integer array"):
+            rg.vjp(f, x)
+
+
+@pytest.mark.parametrize("k", [np.uint8(1), np.uint64(2), np.int8(-1), np.uint8(0)], ids=repr)
+def test_whole_numbers_of_every_dtype_are_numbers(k: Any) -> None:
+    x, v = np.arange(1.0, 13.0).reshape(3, 4) ** 1.3, np.cos(np.arange(12.0)).reshape(3, 4)
+    for f in (
+        lambda x: np.diag(x, k), lambda x: np.diag(x[0], k), lambda x: np.diagonal(x, k), lambda x: x.diagonal(k), lambda x: np.trace(x, k),
+        lambda x: np.roll(x, k), lambda x: np.roll(x, k, 1), lambda x: np.roll(x, np.array([k, k]), (0, 1)),
+        lambda x: np.resize(x, np.array([3, 2])), lambda x: np.lib.stride_tricks.sliding_window_view(x, k % 2 + 1, axis=1),
+    ):  # fmt: skip
+        value, tangent = rg.jvp(f, (x,), (v,))
+        assert np.array_equal(value, f(x))
+        assert np.array_equal(tangent, f(v))  # it is linear
+        w = np.sin(np.arange(np.size(value)) + 1.0).reshape(np.shape(value))
+        assert np.isclose(np.sum(rg.vjp(f, x)[1](w)[0] * v), np.sum(w * tangent), rtol=1e-12)

@@ -70,3 +70,9 @@ def test_conditions_of_numbers_are_refused():
 def test_an_exponent_of_ldexp_has_no_derivative() -> None:
     with pytest.raises(TracingError, match=r"Write x1 \* np\.exp2\(x2\)"):
         rg.grad(lambda n: np.ldexp(1.5, n))(2.0)
+
+
+def test_ufuncs_of_numbers_give_numbers() -> None:
+    for x in (1.7, np.float32(-0.3), np.array(2.5)):
+        for f in (lambda x: np.modf(x)[0], lambda x: np.modf(x)[1], lambda x: np.nextafter(x, 3.0)):
+            assert type(rg.vjp(f, x)[0]) is type(f(x))

@@ -81,6 +81,7 @@ CASES = [
     ("norm stack", np.linalg.norm, T, False),
     ("vector_norm", np.linalg.vector_norm, A, False),
     ("vector_norm axes", lambda x: np.linalg.vector_norm(x, axis=(0, 2), ord=3), T, False),
+    ("vector_norm None", lambda x: np.linalg.vector_norm(x, ord=None), A, False),
     ("matrix_norm", np.linalg.matrix_norm, T, False),
     ("det", np.linalg.det, T, False),
     ("inv", np.linalg.inv, SQUARE, False),
@@ -108,6 +109,22 @@ def test_value_is_numpys_and_derivative_is_right(f, x, wide):
         abs(np.sum(pullback(y_bar)[0] * x_dot) - np.sum(expected * y_bar))
         <= np.sum(tolerance * np.abs(y_bar)) + 1e-13
     )
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("number", [2, 2.5, True, np.float32(2.5), np.float64(2.5)])
+def test_a_number_in_a_product_has_the_dtype_that_numpy_gives_it(dtype, number):
+    x = V.astype(dtype)
+    for f in (
+        lambda x: np.dot(x, number),
+        lambda x: np.inner(number, x),
+        lambda x: x.dot(number),
+        lambda x: np.dot(x[0], number),
+    ):
+        value, pullback = rg.vjp(f, x)
+        assert value.dtype == f(x).dtype
+        assert np.array_equal(value, f(x))
+        assert pullback(np.ones_like(value))[0].dtype == dtype
 
 
 def test_slogdet_returns_numpys_result():

@@ -145,3 +145,32 @@ def test_refusals() -> None:
         rg.vjp(lambda a: np.quantile(a, 0.5, interpolation="lower"), A)
     with pytest.raises(IndexError):
         rg.vjp(lambda a: np.nanquantile(a, 0.5, axis=1, method="inverted_cdf", weights=np.ones(3)), A)
+
+
+@pytest.mark.filterwarnings("ignore")  # NumPy warns of rows that are NaN alone
+@pytest.mark.parametrize("axis", [None, 0, 1])
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize(
+    "f",
+    [
+        np.nanmedian,
+        lambda a, axis, keepdims: np.quantile(a, [0, 1], axis, keepdims=keepdims),
+        lambda a, axis, keepdims: np.nanquantile(a, np.array([[1], [0]]), axis, keepdims=keepdims),
+        lambda a, axis, keepdims: np.nanquantile(a, 1, axis, keepdims=keepdims),
+    ],
+)
+def test_infinities_are_elements_like_others(f: Callable[..., Any], axis: int | None, keepdims: bool) -> None:
+    a = np.array([[np.inf, 1.0, 2.0, np.inf], [np.nan, np.inf, -np.inf, 0.5], [np.inf, np.nan, 3.0, np.inf]])
+    value, pullback = rg.vjp(lambda a: f(a, axis=axis, keepdims=keepdims), a)
+    due = f(a, axis=axis, keepdims=keepdims)
+    assert type(value) is type(due)
+    assert np.array_equal(value, due, equal_nan=True)
+    assert np.all(np.isfinite(pullback(np.ones_like(value))[0]))
+
+
+def test_a_median_without_nan_is_the_mean_of_the_two_in_the_middle() -> None:
+    a = np.array([-1.5e308, np.nan, 1.5e308, 1.6e308, -1.6e308])
+    assert np.nanmedian(a) == 0.0
+    value, gradient = rg.value_and_grad(np.nanmedian)(a)
+    assert value == 0.0
+    assert np.array_equal(gradient, [0.5, 0.0, 0.5, 0.0, 0.0])

@@ -65,6 +65,35 @@ def test_interp_meets_knots_exactly() -> None:
     assert rg.grad(lambda v: np.interp(1.0, xp[:1], v))(fp[:1]) == 1.0
 
 
+BROKEN = [  # places, knots, values, the slope at each place
+    ([0.0, 0.5, 1.0], [0.0, 1.0, 1.0], [2.0, 3.0, 7.0], [1.0, 1.0, 0.0]),  # a jump at the end
+    ([-5.0, 0.5, 9.0], [-np.inf, 0.0, 1.0, np.inf], [0.0, 0.0, 2.0, 2.0], [0.0, 2.0, 0.0]),
+    (
+        [0.0, 1.0, 3.0, 4.0],
+        [0.0, 1.0, 2.0, 3.0, 4.0],
+        [1.0, 3.0, np.nan, 4.0, 6.0],
+        [2.0, 2.0, 2.0, 2.0],
+    ),  # a gap
+    ([0.0, 1.0], [0.0, 1.0, 2.0], [1.0, 5.0, np.inf], [4.0, 4.0]),
+    ([0.5], [0.0, 1.0], [np.inf, np.inf], [0.0]),
+]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("x", "xp", "fp", "slope"), BROKEN)
+def test_a_knot_keeps_its_value_beside_one_that_is_not_finite(x: Any, xp: Any, fp: Any, slope: Any) -> None:
+    x = np.array(x)
+    value, pullback = rg.vjp(lambda x: np.interp(x, xp, fp), x)
+    assert np.array_equal(value, np.interp(x, xp, fp))
+    assert np.array_equal(pullback(np.ones_like(x))[0], slope)
+    assert np.array_equal(rg.jvp(lambda x: np.interp(x, xp, fp), (x,), (np.ones_like(x),))[1], slope)
+
+
+def test_a_place_that_is_nan_has_no_value() -> None:
+    for fp in ([1.0, 2.0], [2.0, 2.0], [np.inf, np.inf]):
+        assert np.isnan(rg.jvp(lambda x, fp=fp: np.interp(x, [0.0, 1.0], fp), (np.nan,), (1.0,))[0])
+
+
 @pytest.mark.parametrize("edge_order", [1, 2])
 def test_gradient_is_differentiated_in_numbers_places_and_steps(edge_order: int) -> None:
     rng = np.random.default_rng(edge_order)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -65,3 +66,35 @@ def test_errors() -> None:
         with np.errstate(divide="ignore"), pytest.raises(type(theirs.value)) as ours:
             rg.grad(lambda x, f=f: np.sum(f(x)))(1.0)
         assert str(ours.value) == str(theirs.value)
+
+
+def test_questions_of_math_are_answered() -> None:
+    def f(x: Any) -> Any:
+        if math.isnan(x[0]) or math.isinf(x[1]) or not math.isfinite(np.sum(x)):
+            return 0.0 * x[0] + 7.0
+        return x[0] * x[1]
+
+    for x, slope in (
+        ([2.0, 3.0], [3.0, 2.0]),
+        ([np.nan, 1.0], [0.0, 0.0]),
+        ([1.0, np.inf], [0.0, 0.0]),
+    ):
+        value, gradient = rg.value_and_grad(f)(np.array(x))
+        assert np.array_equal(value, f(np.array(x)), equal_nan=True)
+        assert np.array_equal(gradient, slope)
+    assert np.array_equal(rg.hessian(f)(np.array([2.0, 3.0])), [[0.0, 1.0], [1.0, 0.0]])
+    with pytest.raises(TypeError):
+        rg.grad(lambda x: math.isnan("a") * x)(1.0)
+    with pytest.raises(TypeError):
+        rg.grad(lambda x: math.isnan(x) * x[0])(np.ones(2))
+
+
+def test_strides_over_a_traced_array_are_refused_with_what_to_write() -> None:
+    def f(x: Any, numbers: Any) -> Any:
+        return np.sum(np.lib.stride_tricks.as_strided(numbers, (2, 2), (8, 8)) * x[:2])
+
+    assert np.array_equal(rg.grad(f)(V, np.arange(3.0)), [1.0, 3.0, 0.0])
+    with pytest.raises(
+        NoRuleError, match=r"as_strided of a traced array of shape \(3,\).*sliding_window_view"
+    ):
+        rg.grad(f, (0, 1))(V, V)

@@ -33,6 +33,8 @@ CALLS: dict[str, Callable[[Array, Array], Any]] = {
     "fill_diagonal wrapped": lambda y, x: np.fill_diagonal(y[:, :1], x[0, 0], wrap=True),
     "put_along_axis": lambda y, x: np.put_along_axis(y, np.array([[1, 0, 2]]), x[:1], 0),
     "put_along_axis, last": lambda y, x: np.put_along_axis(y, np.array([[1], [0], [2]]), x[:, :1] * 2, -1),
+    "put_along_axis, one for all columns": lambda y, x: np.put_along_axis(y, np.array([[1]]), x[:1], 0),
+    "put_along_axis, some for all rows": lambda y, x: np.put_along_axis(y, np.array([[2, 0]]), x[:, :2], 1),
     "put_along_axis, flat": lambda y, x: np.put_along_axis(y, np.array([1, 5]), x[0, :2], None),
     "a mask of traced numbers": lambda y, x: np.place(y, x > 0.5, x[0, :2]),
 }  # fmt: skip

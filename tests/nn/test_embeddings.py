@@ -163,3 +163,11 @@ def test_what_is_no_derivative_is_refused():
                 f(indices, TABLE, **more)
         with pytest.raises(DtypeError, match="plain array of integers, got dtype float64"):
             f(ROWS / 1.0, TABLE)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint64, np.int8])
+def test_offsets_are_integers_of_every_dtype(dtype):
+    due = nn.embedding_bag(FLAT, TABLE, STARTS)
+    assert np.array_equal(nn.embedding_bag(FLAT.astype(dtype), TABLE, STARTS.astype(dtype)), due)
+    with pytest.raises(ArgumentError, match="must not decrease"):
+        nn.embedding_bag(FLAT, TABLE, np.array([0, 3, 2], dtype))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -112,3 +113,23 @@ def test_functions_that_stand_for_others_are_no_functions_of_the_protocols() -> 
     }  # fmt: skip
     assert {*FUNCTIONS, *BY_FUNCTION} & stand_ins.UNDISPATCHED.keys() == of_objects
     assert stand_ins.functions()[id(np.arange)][1] is stand_ins.UNDISPATCHED[np.arange]
+
+
+@pytest.mark.parametrize("kind", [list, tuple, collections.deque, collections.UserList])
+def test_sequences_of_every_kind_become_arrays(kind: Any) -> None:
+    def f(x: Any) -> Any:
+        window = kind([x[0], x[1] * x[2], 2.0])
+        filled = np.zeros(3, like=x)
+        filled[:] = window
+        return (
+            np.mean(window) * np.dot(window, x)
+            + np.sum(np.array(kind([window, filled])) @ x)
+            + np.sum(x * window)
+        )
+
+    x, v = np.array([0.7, -1.2, 0.4]), np.array([0.3, 0.5, -0.8])
+    value, gradient = rg.value_and_grad(f)(x)
+    assert value == f(x)
+    expected, error = differences(f, (x,), (v,))
+    assert abs(gradient @ v - expected) <= 10 * error + 1e-12
+    assert abs(rg.jvp(f, (x,), (v,))[1] - expected) <= 10 * error + 1e-12
