@@ -210,6 +210,11 @@ def drawn_ops() -> frozenset[str]:
     return found
 
 
+def all_families() -> frozenset[str]:
+    """The names of all families."""
+    return FIXED.union(_generated().FAMILIES)
+
+
 def _generated() -> ModuleType:
     """The package with the families of generated cases."""
     return importlib.import_module(f"{location()[0]}.families")
