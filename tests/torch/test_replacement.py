@@ -51,6 +51,37 @@ class Wrong(Softmax):
         return y * (y_bar - (y * y_bar).mean(ctx.dim, keepdim=True)), None
 
 
+class FromMemory(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return torch.sin(x)
+
+    @staticmethod
+    def backward(ctx, y_bar):
+        (x,) = ctx.saved_tensors
+        row_by_row = x.contiguous().stride()
+        return torch.cos(x) * y_bar.as_strided(y_bar.shape, row_by_row, y_bar.storage_offset())
+
+
+class OfALinearFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return -x
+
+    @staticmethod
+    def backward(ctx, y_bar):
+        return -y_bar.detach()
+
+
+def from_memory(x):
+    return FromMemory.apply(x)
+
+
+def of_a_linear_function(x):
+    return OfALinearFunction.apply(x)
+
+
 def softmax(x, dim):
     return Softmax.apply(x, dim)
 
@@ -127,6 +158,19 @@ def test_the_function_is_called_and_torch_stays_as_it_is() -> None:
     case = family("ops", ("softmax",))(Seeded((3,)), "float32")
     observe(case, {"softmax": other})
     assert calls
+
+
+def test_a_backward_that_takes_the_cotangent_for_contiguous_is_wrong() -> None:
+    found = statuses(replaced("from_memory", "sin"), "sin", 60)
+    assert found["reverse", "disagree"] > 10
+    assert found["reverse", "agree"] > 10
+    assert not found["value", "disagree"]
+
+
+def test_a_backward_that_loses_the_derivative_in_its_cotangent_is_wrong() -> None:
+    found = statuses(replaced("of_a_linear_function", "negative"), "negative")
+    assert found["transposed reverse", "disagree"] > 10
+    assert {mode for mode, status in found if status == "disagree"} == {"transposed reverse"}
 
 
 def test_a_right_function_agrees_in_every_mode_that_it_has() -> None:
