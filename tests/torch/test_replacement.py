@@ -16,8 +16,10 @@ import torch
 
 from conformance.families import NAMES, family
 from refgrad import backends
+from refgrad.cli import _parser
 from refgrad.errors import ArgumentError
 from refgrad.op import REGISTRY
+from refgrad.suite.scope import scope
 from refgrad.testing.cases.source import Seeded
 from refgrad.testing.runs.item import examine
 from refgrad.torch.backend import TorchBackend
@@ -223,6 +225,15 @@ def test_what_cannot_be_replaced_is_said_before_the_run(text: str, words: str) -
     with pytest.raises(ArgumentError) as found:
         replacements([text])
     assert words in str(found.value)
+
+
+def test_an_op_that_is_not_replaced_is_no_part_of_the_run() -> None:
+    """Its cases have no replaced op in them, so that none would be judged."""
+    asked = ["--op", "tanh", "--op", "softmax", "--replace", f"softmax={MODULE}:softmax", "--examples", "1"]
+    with pytest.raises(
+        ArgumentError, match="--op tanh: the run judges the ops that --replace names, softmax"
+    ):
+        scope(_parser().parse_args(["conformance", *asked]), replaced("softmax"))
 
 
 def test_an_op_has_one_replacement() -> None:
