@@ -7,6 +7,7 @@ import contextlib
 import io
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 # ASCII substitutes of mathematical signs, for terminals that cannot encode them.
@@ -47,6 +48,19 @@ def open_streams() -> None:
                 os.close(nowhere)
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115  as long as the process
+
+
+@contextlib.contextmanager
+def kept_streams() -> Iterator[None]:
+    """Afterwards standard output and standard error are as before, whatever was done to the streams and to the files behind them."""
+    streams, copies = (sys.stdout, sys.stderr), {number: os.dup(number) for number in (1, 2)}
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = streams
+        for number, copy in copies.items():
+            os.dup2(copy, number)
+            os.close(copy)
 
 
 class _Forgiving(io.FileIO):

@@ -93,3 +93,17 @@ def test_a_closed_stream_is_the_null_device_here_and_in_children(
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.Popen(one, env=env, preexec_fn=close, **streams).communicate()  # noqa: PLW1509  no threads here
     assert told.read_text() == repr((list(closed), 0, False))
+
+
+def test_streams_are_kept_whatever_is_done_to_them() -> None:
+    done = run(
+        "import os, sys\n"
+        "from refgrad.console import kept_streams\n"
+        "with kept_streams():\n"
+        "    os.close(1)\n"
+        "    sys.stderr.flush()\n"
+        "    sys.stdout = sys.stderr = None\n"
+        "print('here')\n"
+        "print('there', file=sys.stderr)\n"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "here\n", "there\n")

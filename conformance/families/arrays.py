@@ -135,6 +135,7 @@ def finish(
         cotangent=cotangent,
         dtype=dtype,
         layouts={name: source.choice(LAYOUTS) for name, x in inputs.items() if x.size > 1},
+        cotangent_layout=source.choice(LAYOUTS) if cotangent.size > 1 else LAYOUTS[0],
     )
 
 

@@ -23,7 +23,9 @@ class Shard:
         """The shard written as "2/4". Raises ArgumentError where the text names none."""
         found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
         if found is None or not 1 <= int(found[1]) <= int(found[2]):
-            raise ArgumentError(f"a shard is written I/N with 1 <= I <= N, such as 2/4; got {text!r}")
+            raise ArgumentError(
+                f"a shard is written I/N with 1 <= I <= N <= 999999, such as 2/4; got {text!r}"
+            )
         return cls(int(found[1]), int(found[2]))
 
     def part(self, names: Iterable[str], weights: Mapping[str, float] | None = None) -> list[str]:

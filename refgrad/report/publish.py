@@ -58,13 +58,20 @@ class Outputs:
         environ: Mapping[str, str] = os.environ,
         *,
         fail_on: Sequence[str] = (),
+        backend: str = "",
     ) -> Outputs:
         """The outputs that the options request. GitHub's are also written where GITHUB_ACTIONS is "true" in ``environ``.
 
-        Loads the baseline. Raises ArgumentError where two outputs have one path, or an output would overwrite an input.
+        Loads the baseline. Raises ArgumentError where two outputs have one path, where an output would overwrite an input, and for a
+        baseline of another backend than ``backend``, where this is given.
         """
         _check_distinct_paths([*results, *baseline, str(page.with_name(RESULTS))], [str(page), junit, gitlab])
         earlier = merge([load(path) for path in baseline]) if baseline else None
+        if earlier and backend and earlier.header.backend not in ("", backend):
+            raise ArgumentError(
+                f"--baseline: results of {earlier.header.backend} were given, and {backend} is judged: its failures would pass for known "
+                f"ones. Give results of {backend}; `refgrad report` compares backends if it gets the results of both"
+            )
         github = github or environ.get("GITHUB_ACTIONS") == "true"
         rules = fail_on_values(fail_on, baseline)
         return cls(page, results[0] if results else "", earlier, junit, gitlab, github, rules)

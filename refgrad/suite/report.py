@@ -26,10 +26,18 @@ def render_again(args: argparse.Namespace) -> int:
             )
         page /= "report.html"
     if len(runs) == 1:
+        [run] = runs.values()
         outputs = report.Outputs.wanted(
-            page, args.results, args.baseline, args.junit, args.gitlab, args.github, fail_on=args.fail_on
+            page,
+            args.results,
+            args.baseline,
+            args.junit,
+            args.gitlab,
+            args.github,
+            fail_on=args.fail_on,
+            backend=run.header.backend,
         )
-        return report.publish(next(iter(runs.values())), outputs)
+        return report.publish(run, outputs)
     files: dict[str, list[str]] = {label: [] for label in runs}
     for path in args.results:
         files[report.header_of(path).label].append(path)

@@ -17,8 +17,9 @@ from refgrad.records import Crash, End, Header, Plan, Record, Rounding
 from refgrad.suite.address import address
 from refgrad.suite.announced_exit import announced_exit
 from refgrad.suite.machine import environment
+from refgrad.suite.own_deviations import remarks
 from refgrad.suite.resumption import Interrupted, check_same, interrupted, prepare
-from refgrad.suite.scope import Scope, location, scope
+from refgrad.suite.scope import Scope, all_families, location, scope
 from refgrad.suite.selection import Failures, check_repeats, last_failures
 from refgrad.suite.session import Lists, measured_seconds, one_session, rounds
 from refgrad.suite.several import addresses, labels, shared_scopes
@@ -56,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
         args.gitlab,
         args.github,
         fail_on=args.fail_on,
+        backend=found[0].name,
     )
     judged = _run_one(path, plan, outputs)
     return PROVED_NOTHING if judged is None else judged[1]
@@ -172,6 +174,9 @@ def _plan(args: argparse.Namespace, backend: Backend, path: Path, wanted: Scope 
             f"refgrad: {who} lacks the ops of the families {families}: they are left out",
             file=sys.stderr,
         )
+    devices = {*backend.known_devices, *wanted.devices}
+    for remark in remarks(args.deviations, all_families(), backend.name, devices):
+        print(f"refgrad: {remark}", file=sys.stderr)
     entries = concerning(
         all_of(location()[1] / "deviations.toml", args.deviations, backend.name), backend.replaced
     )
@@ -193,7 +198,7 @@ def _plan(args: argparse.Namespace, backend: Backend, path: Path, wanted: Scope 
         environment=environment(backend),
         backend=backend.name,
         calls=backend.calls(),
-        present={name: backend.describe(name) for name in sorted({*backend.known_devices, *wanted.devices})},
+        present={name: backend.describe(name) for name in sorted(devices)},
         ops=tuple(wanted.ops),
         budget=f"{wanted.budget:g}" if wanted.budget else "",
         beside=wanted.beside,

@@ -210,6 +210,11 @@ def drawn_ops() -> frozenset[str]:
     return found
 
 
+def all_families() -> frozenset[str]:
+    """The names of all families."""
+    return FIXED.union(_generated().FAMILIES)
+
+
 def _generated() -> ModuleType:
     """The package with the families of generated cases."""
     return importlib.import_module(f"{location()[0]}.families")
@@ -257,6 +262,11 @@ def _families(requested: Sequence[str] | None, ops: Sequence[str], backend: Back
             )
         if name not in backend.ops:
             raise ArgumentError(f"{backend.name} has no counterpart of the op {name!r}: leave it out")
+        if backend.replaced and name not in backend.replaced:
+            raise ArgumentError(
+                f"--op {name}: the run judges the ops that --replace names, {', '.join(sorted(backend.replaced))}: leave it out, or "
+                "judge it in a run of its own"
+            )
     if ops and {*wanted} != {*drawing}:
         others = sorted({*wanted} ^ {*drawing})
         raise ArgumentError(

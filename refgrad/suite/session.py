@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from refgrad.console import kept_streams
 from refgrad.errors import SignalInterrupt
 from refgrad.records import FinishedItem
 from refgrad.suite.processes import MOST
@@ -157,11 +159,33 @@ def _least_rounds(ended: Collection[str]) -> int:
 def _pytest(arguments: Sequence[str], progress: Progress) -> int:
     import pytest
 
-    with _signals_interrupt(), _no_other_plugins():
+    with (
+        _signals_interrupt(),
+        _no_other_plugins(),
+        kept_streams(),
+        _kept_path(),
+    ):
         try:
             return int(pytest.main(list(arguments), plugins=[progress]))
         except KeyboardInterrupt:  # a second Ctrl-C, while pytest stops the workers
             return int(pytest.ExitCode.INTERRUPTED)
+        except Exception as error:  # noqa: BLE001 - of pytest itself, in whose process a kernel closed a stream
+            why = (
+                f"pytest failed with {type(error).__name__}: {error}. A kernel may have changed the process, as by closing standard "
+                "output; with --workers 1 it has another one"
+            )
+            progress.lost.append(("pytest", why))
+            return int(pytest.ExitCode.TESTS_FAILED)
+
+
+@contextlib.contextmanager
+def _kept_path() -> Iterator[None]:
+    """Afterwards modules are found as before, whatever a kernel did to ``sys.path``."""
+    before, sys.path = sys.path, [*sys.path]
+    try:
+        yield
+    finally:
+        sys.path = before
 
 
 @contextlib.contextmanager

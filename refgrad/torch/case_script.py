@@ -305,7 +305,7 @@ def _data(case: Case, program: Program, names: dict[str, str], active: list[str]
         ],
         f"xs = [{', '.join(names[n] for n in active)}]",
         *([f"x_dots = [{x_dots}]"] if "x_dots" in calls else []),
-        *([f"y_bar = {constant(program.cotangent, dtype)}"] if "y_bar" in calls else []),
+        *([f"y_bar = {_laid_out(program.cotangent, case.cotangent_layout)}"] if "y_bar" in calls else []),
     ]
 
 
@@ -367,12 +367,12 @@ def _identifiers(case: Case) -> dict[str, str]:
     return names
 
 
-def _laid_out(leaf: Tensor, layout: str, active: bool) -> str:
-    """The expression of an input in its memory layout."""
+def _laid_out(leaf: Tensor, layout: str, active: bool = False) -> str:
+    """The expression of an input or a cotangent in its memory layout."""
     text = constant(leaf, leaf.dtype)
     if layout == "transposed" and leaf.ndim >= 1:
-        before = (*(0, 0) * (leaf.ndim - 1), 1, 0)  # one row in front
-        text = f"torch.nn.functional.pad({text}.transpose(0, -1), {before})[1:].transpose(0, -1)"
+        before = (*(0, 0) * (leaf.ndim - 1), 2, 0)  # two rows in front
+        text = f"torch.nn.functional.pad({text}.transpose(0, -1), {before})[2:].transpose(0, -1)"
     if layout == "strided" and leaf.ndim >= 1:
         text = f"torch.nn.functional.pad({text}.unsqueeze(-1), (1, 0)).flatten(-2)[..., 1::2]"
     return text + (".requires_grad_()" if active else "")

@@ -49,7 +49,7 @@ class Program:
         self.parts: dict[tuple[int, int], Tensor | None] = {}
         self.primals: list[Tensor | None] = []
         self.at = -1
-        self.cotangent = tensor(case.cotangent, where, dtype)
+        self.cotangent = laid_out(tensor(case.cotangent, where, dtype), case.cotangent_layout, behind=behind)
         for leaf in self.leaves.values():
             if leaf.is_floating_point():
                 leaf.requires_grad_()
@@ -92,12 +92,13 @@ def tensor(x: Operand, where: torch.device, dtype: torch.dtype) -> Tensor:
 def laid_out(t: Tensor, layout: str, *, behind: bool = True) -> Tensor:
     """The same elements with another arrangement in memory, behind further numbers: a kernel has to keep to strides and offset.
 
-    Without ``behind`` the first element is the first in memory.
+    Without ``behind`` the first element is the first in memory. Otherwise a transposed tensor is behind two rows: torch takes an array for
+    complex numbers only where it begins at an even place.
     """
     first = int(behind)
     if layout == "transposed" and t.ndim >= 1:
         turned = t.transpose(0, -1)
-        memory = turned.new_zeros(first + turned.shape[0], *turned.shape[1:])[first:]
+        memory = turned.new_zeros(2 * first + turned.shape[0], *turned.shape[1:])[2 * first :]
         return memory.copy_(turned).transpose(0, -1)
     if layout == "strided" and t.ndim >= 1:
         wide = t.new_zeros(*t.shape[:-1], 2 * t.shape[-1])

@@ -69,11 +69,15 @@ def test_graphs_are_varied() -> None:
             case.graph.nodes[k].op is not None and "keepdims" in case.graph.nodes[k].params for k in order
         )
         seen["layout"] += any(layout != "contiguous" for layout in case.layouts.values())
+        seen["layout of the cotangent"] += case.cotangent_layout != "contiguous"
         seen["ties"] += any(x.size > 1 and np.unique(x).size < x.size for x in case.inputs.values())
         seen["deep"] += len(order) > 8
     assert all(
         seen[what] >= 20
-        for what in ("fan-out", "0-d", "empty", "broadcast", "reduction", "layout", "ties", "deep")
+        for what in (
+            *("fan-out", "0-d", "empty", "broadcast", "reduction", "ties", "deep"),
+            *("layout", "layout of the cotangent"),
+        )
     ), seen
 
 
@@ -271,12 +275,12 @@ def numbers(case: Case) -> int:
 def test_hypothesis_shrinks_a_failing_graph_to_a_few_ops() -> None:
     """Most searches come to 2 to 5 nodes and some end with 10, of 15. Items reduce their own cases in another way (cases/reduction.py)."""
     try:
-        found = [shrunk(search) for search in range(3)]
+        found = [shrunk(search) for search in range(5)]
     except NoSuchExample:  # pragma: no cover
         pytest.fail("2,000 graphs without a tanh")
     nodes = sorted(len(case.graph.order()) for case in found)
     assert nodes[0] <= 3, nodes
-    assert nodes[1] <= 5, nodes
+    assert nodes[2] <= 5, nodes
     assert all(numbers(case) <= 3 for case in found)
 
 

@@ -149,3 +149,17 @@ def test_half_a_pair_of_surrogates_does_not_stop_a_report(make, save, tmp_path, 
     )
     assert "? odd" in render(load(path))
     capsys.readouterr()
+
+
+def test_a_baseline_of_another_backend_is_refused(make, save, tmp_path: Path, capsys) -> None:
+    """Failures of one framework would be known failures of another one: their cases have the same ids."""
+    end = {"type": "end", "exit": 1, "finished": "2026-11-21T05:02:00Z", "seconds": 10.0}
+    torch, jax = (
+        str(save([make.header(backend=backend), make.wrong("a" * 16), end], f"{backend}.jsonl"))
+        for backend in ("torch", "jax")
+    )
+    more = ["--out", str(tmp_path / "page"), "--fail-on", "new", "--baseline"]
+    assert main(["report", torch, *more, jax]) == 2
+    assert "results of jax were given, and torch is judged" in capsys.readouterr().err
+    assert not (tmp_path / "page").exists()
+    assert main(["report", torch, *more, torch]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from refgrad.suite.session import (
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.runs.in_flight import folder
+from tests.suite.faulty_backend import Faulty
 from tests.whole_runs import WholeRun, conformance
 
 SMALL = [
@@ -172,3 +174,45 @@ def test_the_seconds_of_an_earlier_run_are_read(tmp_path: Path) -> None:
     lines = [encoded(FinishedItem("a[1]", 2.5)), encoded(Crash("", "b", "")), b'{"type":"item","item":"torn']
     path.write_bytes(b"".join(lines))
     assert measured_seconds(path) == {"a[1]": 2.5}
+
+
+class Closing(Faulty):
+    """A kernel that closes standard output, as a stream or as a file, and empties the path of modules."""
+
+    how = "stream"
+
+    def observe(self, case: Case) -> Observation:
+        if Closing.how == "path":
+            sys.path.clear()
+        elif Closing.how == "file":
+            os.close(1)
+            Closing.how = ""
+        elif Closing.how == "stream":
+            sys.stdout.close()
+        return super().observe(case)
+
+
+@pytest.mark.parametrize(("how", "code"), [("stream", 1), ("file", 0), ("path", 0)])
+def test_what_a_kernel_does_to_the_process_of_the_command_loses_no_report(
+    how: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Closing, "how", how)
+    path = [*sys.path]
+    scope = [
+        "--backend",
+        f"{__name__}:Closing",
+        "--family",
+        "graphs",
+        "--dtype",
+        "float64",
+        "--examples",
+        "5",
+    ]
+    done = conformance(tmp_path, *scope, "--workers", "0")
+    assert sys.path == path
+    assert done.code == code, done.stdout + done.stderr
+    assert f"exit={code} " in done.stdout
+    assert (tmp_path / "report.html").exists()
+    if how == "stream":
+        [crash] = [line for line in done.lines("crash") if line["item"] == "pytest"]
+        assert crash["reason"].startswith("pytest failed with ValueError: I/O operation on closed file")

@@ -20,7 +20,7 @@ import torch
 from conformance.families import FAMILIES
 from refgrad.graph import Graph, Node
 from refgrad.op import REGISTRY
-from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.case import LAYOUTS, Case
 from refgrad.testing.cases.source import Seeded
 from refgrad.testing.deviations.deviation import Deviation
 from refgrad.testing.judging.verdict import ERROR, Comparison, Element, Verdict
@@ -108,9 +108,11 @@ def test_whole_programs_with_every_place_of_an_observation() -> None:
                 continue
             mode = {"values": "value", "tangents": "forward"}.get(part, "reverse")
             met[part] += 1
+            met[case.cotangent_layout] += mode == "reverse"
             code, description = outcome(written(case, claim((part, key), 0, got, 0.0, mode)))
             assert code == 0, f"seed {seed}, {part} {key}: {description}"
     assert all(met[part] > 30 for part in ("values", "tangents", "cotangents", "parts")), met
+    assert all(met[layout] > 10 for layout in LAYOUTS), met
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

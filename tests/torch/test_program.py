@@ -55,7 +55,7 @@ def test_where_it_stands_is_known_when_a_node_raises() -> None:
 
 @pytest.mark.parametrize(
     ("layout", "strides", "offset"),
-    [("contiguous", (3, 1), 0), ("transposed", (1, 2), 2), ("strided", (6, 2), 1)],
+    [("contiguous", (3, 1), 0), ("transposed", (1, 2), 4), ("strided", (6, 2), 1)],
 )
 def test_a_layout_changes_the_memory_and_no_element(
     layout: str, strides: tuple[int, ...], offset: int
@@ -69,6 +69,7 @@ def test_a_layout_changes_the_memory_and_no_element(
     assert np.array_equal(as_array(row), X[0])
     assert np.array_equal(as_array(t), X)
     assert program(np.sin, layouts={"x": layout}).leaves["x"].stride() == strides
+    assert program(np.sin, cotangent_layout=layout).cotangent.stride() == strides
     number = torch.tensor(1.0)
     assert laid_out(number, layout) is number
 

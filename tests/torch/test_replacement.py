@@ -16,8 +16,10 @@ import torch
 
 from conformance.families import NAMES, family
 from refgrad import backends
+from refgrad.cli import _parser
 from refgrad.errors import ArgumentError
 from refgrad.op import REGISTRY
+from refgrad.suite.scope import scope
 from refgrad.testing.cases.source import Seeded
 from refgrad.testing.runs.item import examine
 from refgrad.torch.backend import TorchBackend
@@ -49,6 +51,37 @@ class Wrong(Softmax):
     def backward(ctx, y_bar):
         (y,) = ctx.saved_tensors
         return y * (y_bar - (y * y_bar).mean(ctx.dim, keepdim=True)), None
+
+
+class FromMemory(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return torch.sin(x)
+
+    @staticmethod
+    def backward(ctx, y_bar):
+        (x,) = ctx.saved_tensors
+        row_by_row = x.contiguous().stride()
+        return torch.cos(x) * y_bar.as_strided(y_bar.shape, row_by_row, y_bar.storage_offset())
+
+
+class OfALinearFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return -x
+
+    @staticmethod
+    def backward(ctx, y_bar):
+        return -y_bar.detach()
+
+
+def from_memory(x):
+    return FromMemory.apply(x)
+
+
+def of_a_linear_function(x):
+    return OfALinearFunction.apply(x)
 
 
 def softmax(x, dim):
@@ -129,6 +162,19 @@ def test_the_function_is_called_and_torch_stays_as_it_is() -> None:
     assert calls
 
 
+def test_a_backward_that_takes_the_cotangent_for_contiguous_is_wrong() -> None:
+    found = statuses(replaced("from_memory", "sin"), "sin", 60)
+    assert found["reverse", "disagree"] > 10
+    assert found["reverse", "agree"] > 10
+    assert not found["value", "disagree"]
+
+
+def test_a_backward_that_loses_the_derivative_in_its_cotangent_is_wrong() -> None:
+    found = statuses(replaced("of_a_linear_function", "negative"), "negative")
+    assert found["transposed reverse", "disagree"] > 10
+    assert {mode for mode, status in found if status == "disagree"} == {"transposed reverse"}
+
+
 def test_a_right_function_agrees_in_every_mode_that_it_has() -> None:
     found = statuses(replaced("softmax"), "softmax")
     assert not [key for key in found if key[1] in ("disagree", "error")]
@@ -179,6 +225,15 @@ def test_what_cannot_be_replaced_is_said_before_the_run(text: str, words: str) -
     with pytest.raises(ArgumentError) as found:
         replacements([text])
     assert words in str(found.value)
+
+
+def test_an_op_that_is_not_replaced_is_no_part_of_the_run() -> None:
+    """Its cases have no replaced op in them, so that none would be judged."""
+    asked = ["--op", "tanh", "--op", "softmax", "--replace", f"softmax={MODULE}:softmax", "--examples", "1"]
+    with pytest.raises(
+        ArgumentError, match="--op tanh: the run judges the ops that --replace names, softmax"
+    ):
+        scope(_parser().parse_args(["conformance", *asked]), replaced("softmax"))
 
 
 def test_an_op_has_one_replacement() -> None:

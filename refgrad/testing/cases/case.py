@@ -29,6 +29,7 @@ class Case:
     cotangent          of the graph's single output, an array of its shape
     dtype, device      the judged format and the framework's device
     layouts            by input name, the memory layout of the framework's tensor: one of LAYOUTS
+    cotangent_layout   that of the cotangent
     order              1: value and first derivatives; 2: also the framework's further modes and second derivatives
     """
 
@@ -41,6 +42,7 @@ class Case:
     device: str = "cpu"
     layouts: dict[str, str] = field(default_factory=dict)
     order: int = 1
+    cotangent_layout: str = LAYOUTS[0]
 
     def __repr__(self) -> str:
         """A line without the numbers: arrays of thousands of elements would fill the pages of a test report."""
@@ -79,7 +81,11 @@ class Case:
             "cotangent": encode_array(self.cotangent),
             "layouts": dict(self.layouts),
         }
-        return data | ({"order": self.order} if self.order > 1 else {})
+        if self.order > 1:
+            data["order"] = self.order
+        if self.cotangent_layout != LAYOUTS[0]:
+            data["cotangent_layout"] = self.cotangent_layout
+        return data
 
     def to_json(self) -> str:
         """The case as JSON text."""
@@ -117,6 +123,9 @@ class Case:
             raise CaseFileError(
                 f"layouts are given for {list(layouts)}, the graph has inputs {list(graph.inputs)}"
             )
+        cotangent_layout = data.get("cotangent_layout", LAYOUTS[0])
+        if cotangent_layout not in LAYOUTS:
+            raise CaseFileError(f"cotangent_layout is one of {LAYOUTS}, got {cotangent_layout!r}")
         order, device = data.get("order", 1), data.get("device", "cpu")
         if type(order) is not int or order not in (1, 2):
             raise CaseFileError(f"order is 1 or 2, got {order!r}")
@@ -135,6 +144,7 @@ class Case:
             device=device,
             layouts=dict(layouts),
             order=order,
+            cotangent_layout=cotangent_layout,
         )
 
     @classmethod

@@ -50,7 +50,10 @@ def _tangent_of_padding(inputs: Inputs) -> Outcomes:
 
 
 def _product_held(inputs: Inputs) -> Outcomes:
-    """scatter_reduce of products, forward over reverse: the gradient is a product over its factors, with the product as a constant."""
+    """scatter_reduce of products with the product as a constant.
+
+    Its tangent is zero. In forward over reverse the gradient is the product over each factor.
+    """
     params = inputs.params
     names = FUNCTIONS["nn.scatter_reduce"].operands(params)
 
@@ -68,7 +71,8 @@ def _product_held(inputs: Inputs) -> Outcomes:
 
     active = [k for k, name in enumerate(names) if name in ("input", "src")]
     if not inputs.second:
-        return {}
+        still = exact(np.zeros(np.shape(inputs.xs[names.index("input")])), inputs.fmt)
+        return {TANGENT: [still]} if params["reduce"] == "prod" else {}
     inner = Inputs(True, inputs.xs, params, inputs.y_bar, inputs.xs_dot, inputs.fmt)
     return _among(gradient, inner, active)
 

@@ -84,24 +84,26 @@ def _first(node_judge: NodeByNode, answers: ModeAnswers, mode: str) -> Verdict:
     if mode not in answers.answers:
         tried = (mode, REVERSE_OVER_REVERSE) if mode == TRANSPOSED_REVERSE else (mode,)
         return unanswered(_tally(node_judge, mode), node_judge.graph, answers.why(*tried))
-    seen, case, answer = node_judge.seen, node_judge.case, answers.answers[mode]
-    judge = further_judge(mode)(case, answered(node_judge, answers, mode))
+    judge = further_judge(mode)(node_judge.case, answered(node_judge, answers, mode))
     judge.share(node_judge)
     if mode not in giving(TANGENT):
         return _renamed(judge.reverse(), mode)
-    if answer[0] is None or seen.tangents[case.graph.outputs[0]] is None:
-        return _tally(node_judge, mode).verdict()
     verdict = _renamed(judge.forward(), mode)
     return _name_reason(verdict, node_judge) if mode == TRANSPOSED_REVERSE else verdict
 
 
 def answered(node_judge: NodeByNode, answers: ModeAnswers, mode: str) -> Observation:
-    """The observation with the answer of this mode in place of the tangent or gradients of forward or reverse mode."""
+    """The observation with the answer of this mode in place of the tangent or gradients of forward or reverse mode.
+
+    No tangent is a tangent of zeros. Those of the inputs are the case's: forward mode itself may have no answer.
+    """
     seen, case, answer = node_judge.seen, node_judge.case, answers.answers[mode]
     output = case.graph.outputs[0]
     if mode in giving(TANGENT):
         tangents = [*seen.tangents]
-        tangents[output] = answer[0]
+        for name in answers.names:
+            tangents[case.graph.inputs[name]] = np.asarray(case.tangents[name], float)
+        tangents[output] = or_zeros(answer[0], case.cotangent)
         return replace(seen, tangents=tangents, unavailable={})
     cotangents = [*seen.cotangents]
     cotangents[output] = np.asarray(case.cotangent, float)

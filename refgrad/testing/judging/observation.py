@@ -144,6 +144,6 @@ class Observation:
         return self.devices[part][key] if part in self.devices else None
 
 
-def or_zeros(x_bar: Array, x: Array) -> Array:
-    """A gradient, zeros where the framework gave None."""
-    return np.zeros(np.shape(x)) if x_bar is None else x_bar
+def or_zeros(found: Array, x: Array) -> Array:
+    """A derivative, zeros where the framework gave None."""
+    return np.zeros(np.shape(x)) if found is None else found

@@ -37,6 +37,13 @@ def test_json_round_trip_is_exact() -> None:
     assert again.graph(again.inputs) == case.graph(case.inputs)
 
 
+def test_the_layout_of_the_cotangent_is_kept() -> None:
+    case = replace(example(), cotangent_layout="transposed")
+    assert case.id != example().id
+    assert Case.from_json(case.to_json()).cotangent_layout == "transposed"
+    assert "cotangent_layout" not in example().to_dict(), "left out where it is contiguous"
+
+
 def test_the_id_follows_the_content() -> None:
     case = example()
     assert case.id == example().id
@@ -61,6 +68,7 @@ def test_the_id_follows_the_content() -> None:
         (lambda d: d["graph"]["nodes"][1].update(of=[5]), "node 1"),
         (lambda d: d["graph"].update(outputs=[99]), "outputs"),
         (lambda d: d.update(layouts={"x": "spiral"}), "layouts"),
+        (lambda d: d.update(cotangent_layout=["spiral"]), "cotangent_layout is one of"),
         (
             lambda d: d["tangents"]["x"].update(shape=[0], data=[]),
             "input 'x' has shape [2, 2], its tangent [0]",

@@ -95,6 +95,10 @@ def test_forward_over_reverse_holds_the_product(own: bool) -> None:
     )
     for k, got in zip((0, 2), found, strict=True):
         assert assert_within(got.numpy(), held[k][0], str(k)) == got.numel()
+    tangent = torch.func.jvp(f, tuple(map(torch.tensor, (x, src))), tuple(map(torch.tensor, dots)))[1]
+    still = LOSS_FORMULAS["scatter_reduce with the product held"]
+    assert assert_within(tangent.numpy(), still(inputs("scatter_reduce", at, y_bar))[TANGENT][0]) == 3
+    assert not still(inputs("scatter_reduce", {**at, "reduce": "sum"}, y_bar))
 
 
 @pytest.mark.parametrize("reduction", COMMON)

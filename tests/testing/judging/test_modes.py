@@ -10,6 +10,7 @@ pytest.importorskip("torch")
 from refgrad.graph import Graph, Node
 from refgrad.modes import (
     AGREEMENT,
+    FORWARD,
     FUNCTIONAL_FORWARD,
     FUNCTIONAL_REVERSE,
     FURTHER,
@@ -21,7 +22,7 @@ from refgrad.modes import (
     TRANSPOSED_REVERSE,
 )
 from refgrad.op import REGISTRY
-from refgrad.testing import Case, Observation, judge
+from refgrad.testing import Case, NoAnswer, Observation, judge
 from refgrad.testing.judging.modes import judge_modes
 from refgrad.testing.judging.second_order import OUT_OF_REACH
 from refgrad.torch.further_modes import observe_modes
@@ -198,6 +199,33 @@ def test_a_transpose_of_a_transpose_may_round_before_it_adds() -> None:
     modes.answers[TRANSPOSED_REVERSE] = [np.asarray(0.25)]
     (verdict,) = [v for v in judge_modes(case, seen, modes) if v.mode == TRANSPOSED_REVERSE]
     assert verdict.wrong
+
+
+def test_a_lost_derivative_in_the_cotangent_is_a_wrong_one() -> None:
+    """A backward whose result does not depend on its cotangent, as far as torch knows, gives None for it."""
+    case = asked("multiply", [0.5, -1.0], [2.0, 3.0])
+    seen = observe(case)
+    assert statuses(case, seen)[TRANSPOSED_REVERSE] == "agree"
+    assert seen.modes is not None
+    seen.modes.answers[TRANSPOSED_REVERSE] = [None]
+    assert statuses(case, seen)[TRANSPOSED_REVERSE] == "disagree"
+    constant = asked("floor", [0.5, -1.25])
+    seen = observe(constant)
+    assert seen.modes is not None
+    seen.modes.answers[TRANSPOSED_REVERSE] = [None]
+    assert statuses(constant, seen)[TRANSPOSED_REVERSE] == "agree"
+
+
+def test_a_tangent_by_reverse_mode_is_judged_where_forward_mode_has_no_answer() -> None:
+    case = asked("multiply", [0.5, -1.0], [2.0, 3.0])
+    seen = observe(case)
+    seen.unavailable[FORWARD] = NoAnswer("there is no forward mode", refused=True)
+    seen.tangents = [None] * len(seen.tangents)
+    assert statuses(case, seen)[TRANSPOSED_REVERSE] == "agree"
+    assert seen.modes is not None
+    seen.modes.answers[TRANSPOSED_REVERSE] = [-x for x in seen.modes.answers[TRANSPOSED_REVERSE]]
+    found = statuses(case, seen)
+    assert (found[FORWARD], found[TRANSPOSED_REVERSE]) == ("unsupported", "disagree")
 
 
 @pytest.mark.parametrize(
