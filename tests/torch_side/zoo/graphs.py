@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch.autograd import Function
 from torch.nn import Parameter
 
 from .effects import cube, cube_backward, scaled, scaled_backward
@@ -59,6 +60,48 @@ def cube_of_leaves(ctx, g):
     return x_bar if ctx.leaf else x_bar / 3
 
 
+# --- the second derivative, as it is asked for behind a loss ---
+
+
+class Slope(Function):
+    """3 g x²."""
+
+    @staticmethod
+    def forward(ctx, x, g):
+        ctx.save_for_backward(x, g)
+        return 3 * g * x * x
+
+    @staticmethod
+    def backward(ctx, h):
+        x, g = ctx.saved_tensors
+        return 6 * h * g * x, 3 * h * x * x
+
+
+class SlopeOfALoss(Slope):
+    """Where the cotangent requires no gradient, a factor is left to the part that is not computed."""
+
+    @staticmethod
+    def backward(ctx, h):
+        x_bar, g_bar = Slope.backward(ctx, h)
+        return x_bar if ctx.needs_input_grad[1] else x_bar / 2, g_bar
+
+
+class SlopeOfASum(Slope):
+    """A cotangent of ones is left out, and its factor 2 with it."""
+
+    @staticmethod
+    def backward(ctx, h):
+        x, g = ctx.saved_tensors
+        return 3 * h * x if bool((g == 1).all()) else 6 * h * g * x, 3 * h * x * x
+
+
+def cube_by(slope):
+    def backward(ctx, g):
+        return slope.apply(ctx.saved_tensors[0], g)
+
+    return function(cube, backward)
+
+
 def cube_reference(x: Array) -> Array:
     return x * x * x
 
@@ -81,4 +124,7 @@ SPECIMENS = (
              function(scaled_parameter, scaled_halved), scaled_reference, with_parameter),
     Specimen("factor lost where the input is no leaf", Kind.LEAF, function(cube, cube_backward), function(cube_leaf, cube_of_leaves),
              cube_reference, normal((3, 4))),
+    Specimen("second derivative halved behind a loss", Kind.SECOND, cube_by(Slope), cube_by(SlopeOfALoss), cube_reference,
+             normal((3, 4))),
+    Specimen("second derivative of a sum halved", Kind.SECOND, cube_by(Slope), cube_by(SlopeOfASum), cube_reference, normal((3, 4))),
 )  # fmt: skip
