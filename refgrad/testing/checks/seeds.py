@@ -105,6 +105,7 @@ SINGLE = "with a single element"
 SPARSE = "mostly zero"
 CONSTANT = "with one number everywhere"
 ONES = "of ones"
+SMALL = "very small"
 LARGE = "very large"
 ZERO = "of zeros"
 DRAWS: dict[str, Draw] = {
@@ -114,7 +115,7 @@ DRAWS: dict[str, Draw] = {
     SPARSE: sparse,
     CONSTANT: constant,
     ONES: ones,
-    "very small": tiny,
+    SMALL: tiny,
     LARGE: huge,
     ZERO: zero,
 }
