@@ -158,19 +158,16 @@ class Placed:
             [f"the tangent of cotangent {k}" for k in subject.used],
             [f"the second tangent of input {k}" for k in subject.active],
         )
-        self.many = [
-            Seeds(
-                *[
-                    tuple(
-                        None if t is None else self._laid(t, GIVEN, name)
-                        for t, name in zip(group, some, strict=True)
-                    )
-                    for group, some in zip(seeds.groups(), names, strict=True)
-                ],
-                constant=seeds.constant,
-            )
-            for seeds in many
-        ]
+        self.many = []
+        for seeds in many:
+            y_bars, x_dots, y_bar_dots, x_dots_again = [
+                tuple(
+                    None if t is None else self._laid(t, GIVEN, name)
+                    for t, name in zip(group, some, strict=True)
+                )
+                for group, some in zip(seeds.groups(), names, strict=True)
+            ]
+            self.many.append(Seeds(y_bars, x_dots, y_bar_dots, x_dots_again, seeds.constant))
 
     def _laid(self, x: Tensor, layout: str, name: str) -> Tensor:
         place = arranged(x, layout)
