@@ -19,7 +19,6 @@ from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -115,8 +114,11 @@ class UserReport:
                 self.unseen.add(id(ended.exc_value.report))
             before(ended)
 
-        with mock.patch.object(threading, "excepthook", note):
+        threading.excepthook = note
+        try:
             return (yield)
+        finally:
+            threading.excepthook = before
 
     pytest_runtest_setup = pytest_runtest_teardown = pytest_runtest_call
 

@@ -102,10 +102,11 @@ def test_the_whole_check_runs_the_tests_pinned_and_the_first_command_unpinned(tm
     assert install.startswith("-m pip install nox ")
     pinned = f"PIP_CONSTRAINT={ROOT}/.ci/constraints.txt REFGRAD_TORCH=torch==2.13.0"
     assert tests == f"-m nox -s tests {pinned}"
+    # An environment of its own: nox keeps environments, and the one before has torch pinned.
     assert re.fullmatch(
         r"-m nox --envdir \S+ -s conformance -- --examples \d+ PIP_CONSTRAINT= REFGRAD_TORCH=",
         first,
-    )  # an environment of its own: nox keeps environments, and the one before has torch pinned
+    )
     assert done.stdout.splitlines()[-1] == "7 passed in 1s"
 
 

@@ -115,6 +115,7 @@ TESTED_BY = {
     "testing/judging/contributions": "testing/judging/test_node_by_node",
     "testing/judging/derived_formats": "testing/judging/test_node_by_node",
     "testing/judging/settlement": "testing/runs/test_judgement",
+    "torch/checking/answered": "torch/checking/test_further_calls",
     "torch/checking/point": "torch/checking/test_evaluation",
     "torch/further_modes": "testing/judging/test_modes",
     "torch/script_calls": "torch/test_case_script",

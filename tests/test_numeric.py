@@ -71,7 +71,7 @@ def test_elements_converge_each_at_its_own_step() -> None:
     assert np.all(error < 1e-3 * np.abs(found))
 
 
-def test_several_primals() -> None:
+def test_both_judges_take_several_primals() -> None:
     f = lambda a, b: a * b  # noqa: E731
     assert np.allclose(complex_step(f, (2.0, 3.0), (1.0, 10.0)), 23.0, rtol=4 * EPS)
     found, error = differences(f, (2.0, 3.0), (1.0, 10.0))
@@ -91,7 +91,7 @@ def test_both_judges_agree_on_polynomials(x: float, y: float, x_dot: float, y_do
 
 
 @pytest.mark.parametrize("position", [0, 1])
-def test_mpmath_diff(position: int) -> None:
+def test_mpmath_differentiates_in_one_operand(position: int) -> None:
     pytest.importorskip("mpmath")
     value = mpmath_diff(lambda x, y: x**3 * y**2, (2.0, 3.0), position)
     assert value == (108.0, 48.0)[position]

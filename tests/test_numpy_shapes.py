@@ -34,20 +34,20 @@ def judge(calls: Iterator[Call]) -> Counter[str]:
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_along_axes(shape: tuple[int, ...], order: str) -> None:
+def test_calls_along_axes_are_numpys(shape: tuple[int, ...], order: str) -> None:
     if order == "C" or len(shape) > 1:
         counted = judge(along_axes(shape, order))
         assert counted["right"] > 2 * counted["refused"]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_whole_arrays(shape: tuple[int, ...]) -> None:
+def test_calls_of_whole_arrays_are_numpys(shape: tuple[int, ...]) -> None:
     counted = judge(whole(shape))
     assert counted["right"] > 2 * counted["refused"]
 
 
 @pytest.mark.parametrize("other", SHAPES, ids=str)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_two_arrays(shape: tuple[int, ...], other: tuple[int, ...]) -> None:
+def test_calls_of_two_arrays_are_numpys(shape: tuple[int, ...], other: tuple[int, ...]) -> None:
     counted = judge(of_two(shape, other))
     assert counted["right"] > 2 * counted["refused"]

@@ -7,11 +7,13 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from refgrad.pytest_report import UserReport
 from refgrad.report.ci.github import commands
 from refgrad.report.ci.gitlab import gitlab
 from refgrad.report.storage.details import each_result
@@ -275,6 +277,15 @@ def test_a_disagreement_that_ends_a_thread_is_not_expected(tmp_path: Path) -> No
         "known": 2,
         "disagree": 2,
     }
+
+
+def test_after_a_phase_of_a_test_threads_have_their_old_hook() -> None:
+    before = threading.excepthook
+    phase = UserReport.pytest_runtest_call(UserReport.__new__(UserReport))
+    next(phase)
+    assert threading.excepthook is not before
+    phase.close()
+    assert threading.excepthook is before
 
 
 def test_words_in_a_message_are_no_crash(tmp_path: Path) -> None:

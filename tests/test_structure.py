@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Collection, Iterable
@@ -338,6 +339,23 @@ def test_files_are_short(folder: str) -> None:
     assert lengths
     long = {name: n for name, n in lengths.items() if n > MOST_LINES}
     assert not long, f"400 lines is the limit: {long}"
+
+
+# A comment behind a closing bracket that begins its line: it made the statement too long, and the formatter broke it there.
+# Behind a comma it belongs to an entry of a list.
+BEHIND_A_BRACKET = re.compile(r"^ *[)\]}][^\"'#\n]*(?<!,)  # (?!fmt:|noqa|type:)", re.MULTILINE)
+
+
+@pytest.mark.parametrize("folder", ["refgrad", "conformance", "tests", "benchmarks"])
+def test_no_comment_tears_a_statement_apart(folder: str) -> None:
+    torn = [str(p.relative_to(ROOT)) for p in sources(folder) if BEHIND_A_BRACKET.search(p.read_text())]
+    assert not torn, f"put the comment above the statement: {torn}"
+
+
+def test_a_comment_that_tears_a_statement_apart_is_found() -> None:
+    assert BEHIND_A_BRACKET.search("y = f(\n    x\n)  # why\n")
+    assert not BEHIND_A_BRACKET.search("y = f(\n    x\n)  # fmt: skip\n# why\nf(x)  # why\n")
+    assert not BEHIND_A_BRACKET.search("y = [\n    f(\n        x\n    ),  # an entry\n]\n")
 
 
 ABOUT_THE_WHOLE = (  # test modules and folders that mirror no single module

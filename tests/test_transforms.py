@@ -63,7 +63,7 @@ def product(a: Array, b: Array, c: Array) -> Array:
 
 
 @pytest.mark.parametrize("transform", [grad, jacfwd, jacrev])
-def test_argnums(transform: Callable[..., Any]) -> None:
+def test_argnums_choose_the_arguments(transform: Callable[..., Any]) -> None:
     args = (2.0, 3.0, 5.0)
     slopes = (15.0, 10.0, 6.0)
     for k in range(3):

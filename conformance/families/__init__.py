@@ -56,6 +56,7 @@ TRIES = 64  # draws until a case contains a wanted op
 # The families of which a share is drawn on a grid (arrays.py), each drawn there alone.
 ON_GRID: dict[str, Callable[[Source, str], Case]] = {
     "graphs": functools.partial(graphs, exact=True),
+    "mlp": functools.partial(mlp, exact=True),
     "matmul": functools.partial(matmul, exact=True),
     "softmax": functools.partial(softmax, exact=True),
     "ops": functools.partial(ops, exact=True),

@@ -87,8 +87,13 @@ def style_of_case(source: Source, exact: bool | None, dtype: str) -> bool:
     """Whether a case is drawn on a grid: as ``exact`` says, and where it is None, one in SHARE, or in SHARE_OF_SHORT."""
     if exact is not None:
         return exact
-    share = SHARE_OF_SHORT if FORMATS[dtype].bits <= _FEW_DIGITS else SHARE
+    share = SHARE_OF_SHORT if few_digits(dtype) else SHARE
     return source.integer(0, share - 1) == share - 1
+
+
+def few_digits(dtype: str) -> bool:
+    """Whether the format has too few digits for long sums of integers."""
+    return FORMATS[dtype].bits <= _FEW_DIGITS
 
 
 def finish(

@@ -100,9 +100,10 @@ def salts(source: Source, op: Op, position: int, kind: str, dtype: str) -> Plain
     else:
         pool = magnitudes(kind, dtype)
     if len(op.signature.operands) > 1 or op.signature.variadic or not _elementwise(op):
+        # Room for a sum of a few products.
         pool = tuple(
             x / 16 if np.isfinite(x) and abs(x) > magnitudes("huge", dtype)[0] / 16 else x for x in pool
-        )  # room for a sum of a few products
+        )
     chosen = [float(source.choice(pool)) for _ in range(source.integer(1, 2))]
     signs = (1.0,) if interval.low >= 0 else (1.0, -1.0)
     return np.array([source.choice(signs) * x for x in chosen])

@@ -14,7 +14,7 @@ from refgrad.graph import Graph
 from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.source import Source
 
-from .arrays import finish, rounded, style_of_case
+from .arrays import few_digits, finish, rounded, style_of_case
 from .wide import length
 
 SHAPES = ((3,), (1,), (2, 3), (4, 1), (2, 3, 4), (1, 7), (3, 33))
@@ -76,7 +76,7 @@ def softmax(source: Source, dtype: str, exact: bool | None = None) -> Case:
     shape = WIDE[kind % len(WIDE)](wide) if wide else SHAPES[kind]
     style = source.choice(LOGITS)
     form = source.choice(FORMS)
-    if exact and FORMATS[dtype].bits <= 11:
+    if exact and few_digits(dtype):
         # They have too few digits for a small tangent beside such logits, and for long sums.
         form = {"scaled softmax": "softmax", "weighted log_softmax": "log_softmax"}.get(form, form)
         shape = SHAPES[kind]

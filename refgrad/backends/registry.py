@@ -19,12 +19,13 @@ from refgrad.backends.worker import WorkerBackend
 from refgrad.errors import ArgumentError, RefgradError, WorkerError
 
 ENTRY_POINTS = "refgrad.backends"  # the group of entry points by which a package provides backends
+# Each is called with the settings of the address.
 BUILT_IN = {
     "torch": "refgrad.torch.backend:TorchBackend",
     "torch-compile-aot_eager": "refgrad.torch.compiled:aot_eager",
     "torch-compile-eager": "refgrad.torch.compiled:eager",
     "torch-compile-inductor": "refgrad.torch.compiled:inductor",
-}  # called with the settings of the address
+}
 
 _REGISTERED: dict[str, Callable[[], Backend]] = {}
 

@@ -23,9 +23,8 @@ def cov(
 ) -> Array:  # fmt: skip
     with warnings.catch_warnings():  # said below
         warnings.simplefilter("ignore")
-        found = np.cov(
-            plain(m), plain(y), rowvar, bias, ddof, fweights, plain(aweights), dtype=dtype
-        )  # raises where NumPy does
+        # Raises where NumPy does.
+        found = np.cov(plain(m), plain(y), rowvar, bias, ddof, fweights, plain(aweights), dtype=dtype)
     if np.iscomplexobj(plain(aweights)):
         raise NoRuleError(
             "np.cov: argument aweights is complex; weights are real numbers. Write aweights.real."
@@ -68,9 +67,8 @@ def _variables(parts: list[Array], rowvar: bool, dtype: Any, single: bool) -> Ar
 def corrcoef(
     x: Any, y: Any = None, rowvar: bool = True, bias: Any = _NONE, ddof: Any = _NONE, *, dtype: Any = None
 ) -> Array:
-    old = {
-        k: v for k, v in (("bias", bias), ("ddof", ddof)) if v is not _NONE
-    }  # without effect, and gone in NumPy 2.4
+    # Without effect, and gone in NumPy 2.4.
+    old = {k: v for k, v in (("bias", bias), ("ddof", ddof)) if v is not _NONE}
     np.corrcoef(plain(x), plain(y), rowvar, dtype=dtype, **old)  # raises and warns where NumPy does
     c = cov(x, y, rowvar, dtype=dtype)
     if c.ndim == 0:

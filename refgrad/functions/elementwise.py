@@ -165,9 +165,8 @@ def _is_python(x: Any) -> bool:
 def where(condition: Array, x: Array = _NONE, y: Array = _NONE, /) -> Any:
     """np.where: x or y by a condition; of a condition alone, the indices at which it holds."""
     if x is _NONE or y is _NONE:
-        return np.where(
-            plain(condition), *[plain(a) for a in (x, y) if a is not _NONE]
-        )  # indices, or NumPy's error
+        # Indices, or NumPy's error.
+        return np.where(plain(condition), *[plain(a) for a in (x, y) if a is not _NONE])
     return apply(selection.where, (operand(condition), operand(x), operand(y)), {})
 
 

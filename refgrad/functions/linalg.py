@@ -204,9 +204,8 @@ def einsum(
         subscripts, operands = _written_out((subscripts, *operands))
     operands = tuple([operand(x) for x in operands])
     if dtype is not None:
-        np.einsum(
-            subscripts, *[np.ones_like(plain(x)) for x in operands], dtype=dtype, casting=casting
-        )  # raises where NumPy does
+        # Raises where NumPy does.
+        np.einsum(subscripts, *[np.ones_like(plain(x)) for x in operands], dtype=dtype, casting=casting)
         operands = tuple([x.astype(dtype) for x in operands])
     y = contraction.einsum(*operands, subscripts=subscripts)
     if order not in {"K", "A"}:

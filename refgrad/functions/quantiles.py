@@ -21,9 +21,8 @@ from refgrad.ops.shape import axes_of, count, kept
 from refgrad.tracing.differentiable_arguments import plain
 
 Axis = int | tuple[int, ...] | None
-Levels = Callable[
-    [Array, Array], Array
-]  # the place in sorted order, from the number of elements and the level
+# The place in sorted order, from the number of elements and the level.
+Levels = Callable[[Array, Array], Array]
 
 NUMPY: Any = np  # of which the plain functions are called with whatever the program gave
 DISCRETE = frozenset({"inverted_cdf", "closest_observation", "lower", "higher", "nearest"})
@@ -144,9 +143,8 @@ def _quantiles(
     if ordered.size and (skip or (q.ndim == 0 and rows.ndim == 1)):
         nan = np.isnan(plain(ordered).reshape(-1, rows.shape[-1])[0])
         if (nan.all() and (_NAN_HAS_DTYPE or q.ndim == 0)) if skip else nan[-1]:
-            dtype = (
-                a.dtype
-            )  # the NaN is an element of a, and a first row of nothing else gives its dtype to all
+            # The NaN is an element of a, and a first row of nothing else gives its dtype to all.
+            dtype = a.dtype
     if method in DISCRETE or weights is not None:
         y = take_along_axis(
             ordered,
@@ -183,9 +181,8 @@ def _ranks(a: Array, rows: Array, levels: Any, method: str, axis: Axis, weights:
         spread = np.asarray(weights, float)
         if spread.shape != a.shape:
             axes = axes_of(axis, a.ndim)
-            quantile(
-                plain(a), levels, axis, weights=weights, method=method
-            )  # raises for a shape that NumPy refuses
+            # Raises for a shape that NumPy refuses.
+            quantile(plain(a), levels, axis, weights=weights, method=method)
             spread = spread.transpose(np.argsort(axes)).reshape(
                 tuple([n if k in axes else 1 for k, n in enumerate(a.shape)])
             )
@@ -194,9 +191,8 @@ def _ranks(a: Array, rows: Array, levels: Any, method: str, axis: Axis, weights:
         ranks = np.where(np.isnan(values), np.nan, ranks)
     found = quantile(ranks, levels, -1, method=method, weights=weights)
     found = np.moveaxis(np.asarray(found), 0, -1) if np.ndim(levels) else np.asarray(found)[..., None]
-    return np.where(np.isnan(found), values.shape[-1] - 1, found).astype(
-        np.intp
-    )  # of nothing but NaN: the last one
+    # Of nothing but NaN it is the last one.
+    return np.where(np.isnan(found), values.shape[-1] - 1, found).astype(np.intp)
 
 
 def _between(ordered: Array, levels: Array, method: str, weak: bool, skip: bool) -> Array:

@@ -100,9 +100,8 @@ def convolve(a: Any, v: Any, mode: Any = "full") -> Array:
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     f = operand(f)
     f = f if f.dtype.kind in "fc" else f.astype(float)
-    NUMPY.gradient(
-        np.zeros(f.shape, f.dtype), *[plain(h) for h in varargs], axis=axis, edge_order=edge_order
-    )  # raises where NumPy does
+    # Raises where NumPy does.
+    NUMPY.gradient(np.zeros(f.shape, f.dtype), *[plain(h) for h in varargs], axis=axis, edge_order=edge_order)
     axes = tuple(range(f.ndim)) if axis is None else reduced(axis, f.ndim) or ()
     steps = list(varargs) * len(axes) if len(varargs) == 1 else list(varargs) or [1.0] * len(axes)
     slopes = tuple([_slope(f, step, k, edge_order) for step, k in zip(steps, axes, strict=True)])
@@ -163,9 +162,8 @@ def sliding_window_view(
         raise NoRuleError(
             "np.lib.stride_tricks.sliding_window_view: writeable=True has no rule; leave it away"
         )
-    gap = int(
-        not due.flags.forc
-    )  # windows that overlap: NumPy copies them where it copies what is not contiguous
+    # Windows overlap: NumPy copies them where it copies what is not contiguous.
+    gap = int(not due.flags.forc)
 
     def windows(z: Array) -> Array:
         for width, k in zip(widths, axes, strict=True):
@@ -189,9 +187,8 @@ def linspace(
     if found.dtype.kind not in "fc":
         raise NoRuleError(f"np.linspace: dtype={found.dtype} has no rule; convert the result")
     num = operator.index(num)
-    at_work = NUMPY.linspace(
-        plain(start), plain(stop), 1
-    ).dtype  # which the dtype that is asked for does not change
+    # The dtype that is asked for does not change this one.
+    at_work = NUMPY.linspace(plain(start), plain(stop), 1).dtype
     start, stop = [cast(operand(x), at_work) for x in (start, stop)]
     parts, delta = num - 1 if endpoint else num, stop - start
     places = np.arange(num, dtype=at_work).reshape((-1,) + (1,) * (found.ndim - 1))
@@ -208,9 +205,8 @@ def linspace(
 def logspace(
     start: Any, stop: Any, num: Any = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0
 ) -> Array:  # fmt: skip
-    found = NUMPY.logspace(
-        plain(start), plain(stop), num, endpoint, plain(base), dtype, axis
-    )  # raises where NumPy does
+    # Raises where NumPy does.
+    found = NUMPY.logspace(plain(start), plain(stop), num, endpoint, plain(base), dtype, axis)
     if np.ndim(base):
         ndim = max(np.ndim(x) for x in (start, stop, base))
         start, stop, base = [
@@ -221,9 +217,8 @@ def logspace(
     y: Array = NUMPY.linspace(start, stop, num=num, endpoint=endpoint, axis=axis)
     if not endpoint or operator.index(num) < 2:
         return cast(np.power(base, y), found.dtype)
-    y = moved(
-        y, axis, 0
-    )  # the last exponent is stop, without a derivative in start: a negative base may have none
+    # The last exponent is stop, without a derivative in start: a negative base may have none.
+    y = moved(y, axis, 0)
     base = base if np.ndim(base) == 0 else moved(np.broadcast_to(base, found.shape), axis, 0)
     before, last = (base, base) if np.ndim(base) == 0 else (base[:-1], base[-1:])
     end = np.broadcast_to(cast(operand(stop), y.dtype), y.shape[1:])[None]

@@ -20,9 +20,8 @@ from refgrad.tracing.differentiable_arguments import plain
 from refgrad.tracing.dispatch import implements_method
 
 _NONE: Any = np._NoValue
-IDEMPOTENT = frozenset(
-    {np.maximum, np.minimum, np.fmax, np.fmin}
-)  # of which f(f(a, b), b) is f(a, b), without rounding
+# Of these f(f(a, b), b) is f(a, b), without rounding.
+IDEMPOTENT = frozenset({np.maximum, np.minimum, np.fmax, np.fmin})
 FIRST = frozenset({np.logaddexp, np.logaddexp2})  # whose identity, -inf, changes no value
 
 

@@ -15,6 +15,7 @@ from refgrad.nn.arguments import REDUCTIONS, array_of, chosen, labels_of, reduce
 from refgrad.nn.classification_losses import class_weights, mean_by_weight, negative_log_likelihood
 from refgrad.nn.layers import linear
 from refgrad.nn.normalized_exponentials import log_softmax
+from refgrad.nn.regression_losses import mse_loss
 from refgrad.op import Draws, Params, Traced, twin
 from refgrad.ops import activation, entropy
 
@@ -35,16 +36,8 @@ def _prediction_and_target(draw: Draws) -> Params:
     draw=_prediction_and_target,
 )
 def mean_squared_error(prediction: Array, target: Array, reduction: str = "mean") -> Array:
-    """(prediction - target)^2: the mean over all elements, their "sum", or "none" for the elements. Equal shapes.
-
-    Raises ArgumentError for unequal shapes (nothing is broadcast) or an unknown reduction.
-    """
-    prediction, target = array_of(prediction), array_of(target)
-    if prediction.shape != target.shape:
-        raise ArgumentError(
-            f"mean_squared_error: prediction has shape {prediction.shape}, target has {target.shape}; they must be equal"
-        )
-    return reduced(np.square(prediction - target), reduction, "mean_squared_error")
+    """``mse_loss`` without weights, by its full name: (prediction - target)^2, reduced. Errors as there."""
+    return mse_loss(prediction, target, reduction)
 
 
 def _torch_cross_entropy(

@@ -19,56 +19,16 @@ WHO = "multi_head_attention_forward"
 
 
 def _torch_forward(
-    torch: Any,
-    query: Any,
-    key: Any,
-    value: Any,
-    embed_dim_to_check: Any,
-    num_heads: Any,
-    in_proj_weight: Any,
-    in_proj_bias: Any,
-    bias_k: Any,
-    bias_v: Any,
-    add_zero_attn: Any,
-    dropout_p: Any,
-    out_proj_weight: Any,
-    out_proj_bias: Any,
-    training: Any,
-    key_padding_mask: Any,
-    need_weights: Any,
-    attn_mask: Any,
-    use_separate_proj_weight: Any,
-    q_proj_weight: Any,
-    k_proj_weight: Any,
-    v_proj_weight: Any,
-    static_k: Any,
-    static_v: Any,
-    average_attn_weights: Any,
-    is_causal: Any,
-) -> Any:
-    projected = (in_proj_weight, in_proj_bias, bias_k, bias_v, add_zero_attn, dropout_p)
-    masks = (training, key_padding_mask, need_weights, attn_mask, use_separate_proj_weight)
-    separate = (
-        q_proj_weight,
-        k_proj_weight,
-        v_proj_weight,
-        static_k,
-        static_v,
-        average_attn_weights,
-        is_causal,
-    )
+    torch: Any, query: Any, key: Any, value: Any, embed_dim_to_check: Any, num_heads: Any, in_proj_weight: Any, in_proj_bias: Any,
+    bias_k: Any, bias_v: Any, add_zero_attn: Any, dropout_p: Any, out_proj_weight: Any, out_proj_bias: Any, training: Any,
+    key_padding_mask: Any, need_weights: Any, attn_mask: Any, use_separate_proj_weight: Any, q_proj_weight: Any, k_proj_weight: Any,
+    v_proj_weight: Any, static_k: Any, static_v: Any, average_attn_weights: Any, is_causal: Any,
+) -> Any:  # fmt: skip  # a call with 25 arguments reads by lines
     return torch.nn.functional.multi_head_attention_forward(
-        query,
-        key,
-        value,
-        embed_dim_to_check,
-        num_heads,
-        *projected,
-        out_proj_weight,
-        out_proj_bias,
-        *masks,
-        *separate,
-    )[0]
+        query, key, value, embed_dim_to_check, num_heads, in_proj_weight, in_proj_bias, bias_k, bias_v, add_zero_attn, dropout_p,
+        out_proj_weight, out_proj_bias, training, key_padding_mask, need_weights, attn_mask, use_separate_proj_weight, q_proj_weight,
+        k_proj_weight, v_proj_weight, static_k, static_v, average_attn_weights, is_causal,
+    )[0]  # fmt: skip
 
 
 @twin(torch=_torch_forward, draw=attention_draws.several_heads, output=0)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from unittest import mock
+from typing import NoReturn
 
 from refgrad import console
 
@@ -23,7 +23,7 @@ def announced_exit(path: Path) -> Iterator[None]:
     """
     here, leave, errors = os.getpid(), os._exit, os.dup(2)  # pytest captures what is written to 2 itself
 
-    def end(status: int) -> None:
+    def end(status: int) -> NoReturn:
         if os.getpid() != here:
             leave(status)
         said = console.printable_line(
@@ -33,8 +33,9 @@ def announced_exit(path: Path) -> Iterator[None]:
         os.write(errors, f"\n{said}\n".encode())
         leave(CODE)
 
+    os._exit = end
     try:
-        with mock.patch.object(os, "_exit", end):
-            yield
+        yield
     finally:
+        os._exit = leave
         os.close(errors)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from refgrad import backends, console
@@ -14,7 +15,7 @@ from refgrad.report.storage.details import each_case, each_result
 from refgrad.report.storage.load import holds_results, load
 from refgrad.testing.cases.case import Case
 from refgrad.testing.judging.observation import Observation
-from refgrad.testing.judging.verdict import DISAGREE, ERROR, UNSUPPORTED
+from refgrad.testing.judging.verdict import DISAGREE, ERROR, UNSUPPORTED, Verdict
 
 _LISTED = 6  # ids that a message names
 
@@ -75,34 +76,42 @@ def repro(
         own = concerning(all_of(recorded, (), framework.name), framework.replaced)
         entries = applicable(own, framework.build, framework.judged)
     verdicts = examine(case, observe, entries)
-    links = {d.id: d.link for d in entries}
-    code = FAIL if any(v.status in (DISAGREE, ERROR) for v in verdicts) else PASS
-    if code == PASS and not any(v.elements for v in verdicts):
-        code = PROVED_NOTHING
     if script:
-        failing = [v for v in verdicts if v.status in (DISAGREE, ERROR)]
-        text = next((t for v in failing if (t := script_of(framework)(case, v))), "")
-        print(text, end="")
-        if not text:
-            found = ", ".join(f"{v.mode}: {v.status}" for v in verdicts)
-            raise ArgumentError(f"{path}: there is no failure to write a script of ({found})")
-        return code
-    no_values = any(v.mode == VALUE and v.status in (ERROR, UNSUPPORTED) for v in verdicts)
-    lines = [] if no_values else trace(case, seen[0])
+        print(_script(path, script_of(framework), case, verdicts), end="")
+    else:
+        no_values = any(v.mode == VALUE and v.status in (ERROR, UNSUPPORTED) for v in verdicts)
+        lines = [] if no_values else trace(case, seen[0])
+        lines += _lines(verdicts, {d.id: d.link for d in entries})
+        print("\n".join(map(console.printable, lines)))  # a case file may hold control characters
+    if any(v.status in (DISAGREE, ERROR) for v in verdicts):
+        return FAIL
+    return PASS if any(v.elements for v in verdicts) else PROVED_NOTHING
+
+
+def _script(path: str, write: Callable[[Case, Verdict], str], case: Case, verdicts: Sequence[Verdict]) -> str:
+    """The script of the first failure for which there is one. Raises ArgumentError where there is none."""
+    for v in verdicts:
+        if v.status in (DISAGREE, ERROR) and (text := write(case, v)):
+            return text
+    found = ", ".join(f"{v.mode}: {v.status}" for v in verdicts)
+    raise ArgumentError(f"{path}: there is no failure to write a script of ({found})")
+
+
+def _lines(verdicts: Sequence[Verdict], links: Mapping[str, str]) -> list[str]:
+    """Every verdict, the recorded disagreements that explain it, and every wrong element. ``links`` are those of the records by id."""
+    lines = []
     for v in verdicts:
         reason = f", {v.reason}" if v.reason else ""
         lines.append(f"{v.mode}: {v.status}, {v.elements} elements compared{reason}")
-        lines += [
-            f"  recorded disagreement: {name} ({links[name]})" for name in v.known.split(", ") if v.known
-        ]
+        known = v.known.split(", ") if v.known else []
+        lines += [f"  recorded disagreement: {name} ({links[name]})" for name in known]
         if v.message:
             lines.append(textwrap.indent(v.message, "  "))
         lines += [
             f"    {e.what}{list(e.element)}: got {e.got!r}, expected {e.expected!r} ± {e.bound:.3g}"
             for e in v.wrong
         ]
-    print("\n".join(map(console.printable, lines)))  # a case file may hold control characters
-    return code
+    return lines
 
 
 def _recorded(path: str) -> str:

@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     path = out / "results.jsonl"
     plan = _plan(args, found[0], path)
+    # Read before the previous results are renamed, because they may be the baseline.
     outputs = report.Outputs.wanted(
         (out / "report.html").resolve(),
         [str(path)],
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         args.gitlab,
         args.github,
         fail_on=args.fail_on,
-    )  # read before the previous results are renamed, because they may be the baseline
+    )
     judged = _run_one(path, plan, outputs)
     return PROVED_NOTHING if judged is None else judged[1]
 

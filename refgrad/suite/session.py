@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
-from unittest import mock
 
 from refgrad.errors import SignalInterrupt
 from refgrad.records import FinishedItem
@@ -177,9 +176,13 @@ def _no_other_plugins() -> Iterator[None]:
         "PYTEST_ADDOPTS": os.environ.get("REFGRAD_PYTEST_ADDOPTS", ""),
         "PYTEST_PLUGINS": os.environ.get("REFGRAD_PYTEST_PLUGINS", ""),
     }
-    # Afterwards the environment is as before, whatever a kernel did to it.
-    with mock.patch.dict(os.environ, settings):
+    before = dict(os.environ)
+    os.environ.update(settings)
+    try:
         yield
+    finally:  # as before, whatever a kernel did to it
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @contextlib.contextmanager

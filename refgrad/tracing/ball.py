@@ -286,9 +286,8 @@ def _known(x: PlainArray, fmt: Format) -> Ball:
 
 def _of_same_content(x: Array, content: bytes, fmt: Format) -> Ball:
     """The constant lifted, or what another array of the same content was lifted to: a tape keeps copies of constants."""
-    for key in list(
-        _KNOWN
-    ):  # the keys alone: making pairs may collect garbage, and an array that dies leaves the dict
+    # The keys alone: making pairs may collect garbage, and an array that dies leaves the dict.
+    for key in list(_KNOWN):
         found = _KNOWN.get(key)
         if (
             found is not None

@@ -37,9 +37,8 @@ def copied(x: PlainArray, lent: list[Any]) -> PlainArray:
         memory = free.pop()
         _STORE.total -= x.nbytes
     else:
-        memory = mmap.mmap(
-            -1, x.nbytes
-        )  # apart from the heap, where it would lie between arrays of the program
+        # Apart from the heap, where it would lie between arrays of the program.
+        memory = mmap.mmap(-1, x.nbytes)
     lent.append(memory)
     copy = np.ndarray(x.shape, x.dtype, memory, order="C" if flags.c_contiguous else "F")
     copy[...] = x

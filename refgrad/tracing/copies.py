@@ -52,9 +52,8 @@ class Copies:
     __slots__ = ("_lent", "known")
 
     def __init__(self) -> None:
-        self.known: dict[
-            int, tuple[Any, PlainArray]
-        ] = {}  # by the id of an array: a weak reference, and its last copy
+        # By the id of an array: a weak reference, and its last copy.
+        self.known: dict[int, tuple[Any, PlainArray]] = {}
         self._lent: list[Any] = []
 
     def of(self, x: Any) -> Any:

@@ -322,10 +322,8 @@ def _function(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any])
         y = apply(op, operands, {**sig.defaults, **kwargs})  # the usual call, without sorting arguments
         return _seen(op, args[0], y, kwargs)
     names = _parameters(function)
-    kwargs = {
-        **kwargs,
-        **dict(zip(names[count:], args[count:], strict=False)),
-    }  # NumPy's own order of positional arguments
+    # NumPy's own order of positional arguments.
+    kwargs = {**kwargs, **dict(zip(names[count:], args[count:], strict=False))}
     args = args[:count] + tuple([kwargs.pop(name) for name in names[len(args) : count] if name in kwargs])
     kwargs = {k: v for k, v in kwargs.items() if v is not np._NoValue and not (k == "out" and v is None)}
     if kwargs.get("out") is not None:

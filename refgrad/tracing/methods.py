@@ -99,9 +99,8 @@ class Methods(Unavailable):
         order = self._order(order, "ravel")
         value = self._sample()
         in_order = value is None or (value.flags.c_contiguous if order == "C" else value.flags.f_contiguous)
-        return self.reshape(
-            -1, order=order, copy=not in_order
-        )  # NumPy copies everything else, reversed arrays too
+        # NumPy copies everything else, reversed arrays too.
+        return self.reshape(-1, order=order, copy=not in_order)
 
     def flatten(self, order: str = "C") -> Any:
         return self.reshape(-1, order=self._order(order, "flatten"), copy=True)

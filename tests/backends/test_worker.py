@@ -90,7 +90,7 @@ def test_what_a_framework_lacks_is_unsupported_by_name() -> None:
     assert not backend.computes("bfloat16", "cpu")
 
 
-def test_addresses() -> None:
+def test_an_address_is_a_name_a_python_a_file_or_a_command() -> None:
     assert command("autograd") == [sys.executable, str(FOLDER / "autograd_worker.py")]
     assert command(f"autograd={sys.executable}") == command("autograd")
     assert command(str(TEMPLATE)) == [sys.executable, str(TEMPLATE)]

@@ -23,7 +23,7 @@ def test_the_derivative_is_zero_and_the_value_is_not() -> None:
     assert np.array_equal(rg.vjp(rg.stop_gradient, X)[1](X)[0], np.zeros(3))
 
 
-def test_every_nesting() -> None:
+def test_what_is_stopped_stays_so_in_every_nesting() -> None:
     def f(x: np.ndarray) -> np.ndarray:
         return x**2 * rg.stop_gradient(x**3)
 

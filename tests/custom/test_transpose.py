@@ -88,7 +88,7 @@ def _doubled(v: Array) -> Array:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_the_transpose(name: str) -> None:
+def test_the_transpose_has_the_same_inner_product(name: str) -> None:
     f, rng = FUNCTIONS[name], np.random.default_rng(0)
     x = rng.standard_normal(X.shape)
     y = f(x)

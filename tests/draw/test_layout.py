@@ -128,7 +128,7 @@ def test_the_path_is_what_the_points_say():
     assert path([(5, 0), (5, 10), (9, 30)], down=True) == "M5 0V10C5 20 9 20 9 30"
 
 
-def test_no_nodes():
+def test_a_graph_without_nodes_takes_no_room():
     assert layout([], []) == Layout(0, 0, (), ())
 
 

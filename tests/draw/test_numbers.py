@@ -12,7 +12,7 @@ from refgrad.draw.numbers import SPACE, array_lines, columns, common_lines, numb
         (1234.5, "1.23e3"),
     ],
 )  # fmt: skip
-def test_numbers(x, text):
+def test_a_number_is_written_with_three_digits(x, text):
     assert number(x) == text
 
 
@@ -22,7 +22,7 @@ def test_small_arrays_are_written_out():
     assert [row.replace(SPACE, " ") for row in rows] == ["[ 2  1  −3]", "[−3  4   2]"]
 
 
-def test_large_ones_by_shape_and_range():
+def test_large_arrays_are_written_as_shape_and_range():
     assert array_lines(np.linspace(-1, 2, 640).reshape(64, 10)) == ("64 × 10", "−1 … 2")
     assert array_lines(np.zeros(5)) == ("5 elements", "all 0")
     assert array_lines(np.zeros((0, 3))) == ("0 × 3",)

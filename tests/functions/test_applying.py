@@ -42,7 +42,7 @@ def test_a_piece_may_be_empty_and_may_be_traced() -> None:
 
 
 @pytest.mark.parametrize("mode", ["raise", "wrap", "clip"])
-def test_choices(mode: str) -> None:
+def test_choose_has_numpys_values_and_errors(mode: str) -> None:
     index = np.array([2, 0, 1]) if mode == "raise" else np.array([5, -1, 1])
 
     def f(a: Array) -> Array:

@@ -20,7 +20,7 @@ Y = np.random.default_rng(2).standard_normal((3, 5))
     ],
     ids=str,
 )  # fmt: skip
-def test_cov(options) -> None:
+def test_cov_has_numpys_values_and_dtypes(options) -> None:
     for args in ((X,), (X, Y), (X[:1],), (X[0], Y[1])):
         due = np.cov(*args, **options) if args[0].ndim > 1 or "rowvar" not in options else np.cov(*args)
         value, _ = rg.vjp(

@@ -110,7 +110,9 @@ def test_the_matrix_of_each_transform(n: int) -> None:
     "dtype", ["float16", "float32", "float64", "longdouble", "complex64", "complex128", "clongdouble"]
 )
 @pytest.mark.parametrize("function", [*OF_ONE_AXIS, *OF_SEVERAL], ids=lambda f: f.__name__)
-def test_dtypes(function: Callable[..., Any], dtype: str) -> None:
+def test_a_transform_has_numpys_dtype_and_its_cotangent_that_of_the_argument(
+    function: Callable[..., Any], dtype: str
+) -> None:
     if function in OF_REAL and "c" in dtype:
         with pytest.raises(TypeError, match=r"rfft|must not be complex|not supported|ufunc"):
             rg.vjp(function, Z.astype(dtype))

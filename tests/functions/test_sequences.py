@@ -48,7 +48,7 @@ def test_modes_by_number() -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_interp(seed: int) -> None:
+def test_interp_is_differentiated_in_every_argument(seed: int) -> None:
     rng = np.random.default_rng(seed)
     xp, fp, x = np.sort(rng.uniform(0, 4, 5)), rng.standard_normal(5), rng.uniform(-1, 5, (2, 4))
     agree(lambda x: np.interp(x, xp, fp), x, wide=False)
@@ -66,7 +66,7 @@ def test_interp_meets_knots_exactly() -> None:
 
 
 @pytest.mark.parametrize("edge_order", [1, 2])
-def test_gradient(edge_order: int) -> None:
+def test_gradient_is_differentiated_in_numbers_places_and_steps(edge_order: int) -> None:
     rng = np.random.default_rng(edge_order)
     x, places = rng.standard_normal((3, 4, 5)), np.sort(rng.uniform(0, 4, 5))
     agree(lambda a: np.gradient(a, 0.3, axis=1, edge_order=edge_order), x)
@@ -79,7 +79,7 @@ def test_gradient(edge_order: int) -> None:
 
 @pytest.mark.parametrize("endpoint", [True, False])
 @pytest.mark.parametrize("num", [0, 1, 2, 5])
-def test_linspace(num: int, endpoint: bool) -> None:
+def test_linspace_is_differentiated_in_both_ends(num: int, endpoint: bool) -> None:
     for x in (np.array(0.7), np.array([0.3, -1.2])):
         agree(lambda x: np.linspace(x, 2.5, num, endpoint), x)
         agree(lambda x: np.linspace(0.5, x, num, endpoint, axis=-1), x)

@@ -24,7 +24,7 @@ def by_definition(q, k, v, scale, added=0.0):
     return scores / scores.sum(axis=-1, keepdims=True) @ v
 
 
-def test_values():
+def test_values_are_those_of_the_definition():
     q, k, v = drawn((2, 3, 4), (2, 5, 4), (2, 5, 3))
     assert np.allclose(attention(q, k, v), by_definition(q, k, v, 0.5), **CLOSE)
     assert np.allclose(attention(q, k, v, scale=-0.3), by_definition(q, k, v, -0.3), **CLOSE)
@@ -52,7 +52,7 @@ def test_a_key_that_takes_no_part():
     assert np.isnan(attention(q, k, v, MASK)[:, 0]).all()
 
 
-def test_causal():
+def test_a_causal_mask_is_the_lower_triangle():
     q, k, v = drawn((2, 4, 4), (2, 4, 4), (2, 4, 3))
     assert np.array_equal(attention(q, k, v, is_causal=True), attention(q, k, v, np.tri(4, dtype=bool)))
     assert np.array_equal(
@@ -60,7 +60,7 @@ def test_causal():
     )
 
 
-def test_shared_heads():
+def test_shared_heads_are_repeated_heads():
     q, k, v = drawn((2, 4, 3, 4), (2, 2, 5, 4), (2, 1, 5, 3))
     expected = attention(q, np.repeat(k, 2, axis=1), np.repeat(v, 4, axis=1))
     assert np.array_equal(attention(q, k, v, enable_gqa=True), expected)
@@ -86,7 +86,7 @@ FUNCTIONS = {
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_derivatives(name):
+def test_derivatives_are_those_of_the_third_judge(name):
     assert check_derivatives(FUNCTIONS[name], *drawn((2, 3, 4), (2, 4, 4), (2, 4, 3)))
 
 
@@ -97,7 +97,7 @@ def test_dtype_is_kept(dtype):
     assert attention(q, k, v, scale=0.3).dtype == dtype
 
 
-def test_empty_arrays():
+def test_empty_arrays_have_the_shapes_due():
     assert attention(np.zeros((0, 3, 4)), np.zeros((0, 5, 4)), np.zeros((0, 5, 2))).shape == (0, 3, 2)
     assert attention(np.zeros((2, 0, 4)), np.zeros((2, 5, 4)), np.zeros((2, 5, 2))).shape == (2, 0, 2)
     assert np.array_equal(

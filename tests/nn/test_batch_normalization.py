@@ -24,7 +24,7 @@ def by_definition(x, axes, eps):
     return (x - x.mean(axis=axes, keepdims=True)) / np.sqrt(x.var(axis=axes, keepdims=True) + eps)
 
 
-def test_values():
+def test_values_are_those_of_the_definition():
     x, w, b = drawn(4, 3, 5), drawn(3), drawn(3)[:, np.newaxis]
     assert np.allclose(nn.batch_norm(x, None, None, training=True), by_definition(x, (0, 2), 1e-5), **CLOSE)
     scaled = by_definition(x, (0, 2), 0.5) * w[:, np.newaxis] + b
@@ -36,7 +36,7 @@ def test_values():
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
-def test_neighbouring_channels(size):
+def test_a_channel_is_divided_by_its_neighbours(size):
     x = drawn(2, 5, 3)
     expected = np.empty_like(x)
     for i in range(5):
@@ -56,7 +56,7 @@ FUNCTIONS = {
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_derivatives(name):
+def test_derivatives_are_those_of_the_third_judge(name):
     assert check_derivatives(FUNCTIONS[name], drawn(4, 3, 5), drawn(3), drawn(1, 3)[0])
 
 

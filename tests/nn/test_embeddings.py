@@ -37,7 +37,7 @@ def test_repeated_rows_add_up_and_padding_is_a_constant():
 
 
 @pytest.mark.parametrize("mode", REDUCE)
-def test_bags(mode):
+def test_a_bag_is_its_rows_reduced_without_the_padding(mode):
     expected = np.stack([REDUCE[mode](TABLE[rows], axis=0) if rows else np.zeros(3) for rows in BAGS])
     assert np.allclose(nn.embedding_bag(FLAT, TABLE, STARTS, mode=mode), expected, rtol=4e-16, atol=0)
     assert np.allclose(
@@ -59,7 +59,7 @@ def test_bags(mode):
     assert check_derivatives(lambda w: nn.embedding_bag(FLAT, w, STARTS, mode=mode, padding_idx=4), TABLE)
 
 
-def test_weighted_bags():
+def test_weights_multiply_the_rows_of_a_bag():
     weights = np.arange(8).reshape(2, 4) / 4 - 1
     found = nn.embedding_bag(ROWS, TABLE, mode="sum", per_sample_weights=weights)
     assert np.array_equal(found, np.sum(TABLE[ROWS] * weights[..., np.newaxis], axis=1))
@@ -77,7 +77,7 @@ def test_a_row_that_a_bag_holds_twice_shares_with_itself():
     assert np.array_equal(slope, np.broadcast_to((np.arange(5) == 1)[:, np.newaxis], (5, 3)))
 
 
-def test_empty_bags():
+def test_bags_without_rows_are_zero():
     none = np.zeros((2, 0), int)
     for mode in REDUCE:
         assert np.array_equal(nn.embedding_bag(none, TABLE, mode=mode), np.zeros((2, 3)))
@@ -89,7 +89,7 @@ def test_empty_bags():
     assert nn.embedding_bag(none[0], TABLE, none[0]).shape == (0, 3)
 
 
-def test_one_hot():
+def test_one_hot_rows_are_those_of_the_identity():
     found = nn.one_hot(np.array([[0, 2], [1, 0]]))
     assert found.dtype == np.int64
     assert np.array_equal(found, np.eye(3, dtype=int)[[[0, 2], [1, 0]]])

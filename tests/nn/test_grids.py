@@ -41,16 +41,9 @@ def test_derivatives_in_image_and_grid(mode, padding):
 
 
 REFUSED = {
-    "no size": (lambda: nn.interpolate(IMAGE), "either size or scale_factor"),
-    "a mode for other axes": (lambda: nn.interpolate(IMAGE, 2, mode="linear"), r"\(n, c, d1\) is expected"),
-    "aligned corners": (lambda: nn.interpolate(IMAGE, 2, align_corners=True), "leave it away"),
-    "nothing left": (lambda: nn.interpolate(IMAGE, scale_factor=0.1), "leaves no element"),
     "a grid of another shape": (lambda: nn.grid_sample(IMAGE, np.zeros((1, 2, 2, 3))), r"got \(1, 1, 4, 4\)"),
     "a place that is not finite": (lambda: nn.grid_sample(IMAGE, np.full((1, 1, 1, 2), np.nan)), "finite"),
     "a map of another shape": (lambda: nn.affine_grid(np.zeros((1, 3, 3)), (1, 1, 2, 2)), r"got \(1, 3, 3\)"),
-    "channels": (lambda: nn.pixel_shuffle(IMAGE, 2), "must divide the number of channels"),
-    "sizes": (lambda: nn.pixel_unshuffle(IMAGE, 3), "must divide the last two sizes"),
-    "groups": (lambda: nn.channel_shuffle(IMAGE, 2), "groups=2 must divide"),
 }
 
 

@@ -25,7 +25,6 @@ FUNCTIONS = {
     "bilinear": lambda x: nn.interpolate(x, (3, 5), mode="bilinear"),
     "bicubic": lambda x: nn.interpolate(x, scale_factor=1.5, mode="bicubic"),
     "nearest": lambda x: nn.interpolate(x, 3),
-    "pixel_unshuffle": lambda x: nn.pixel_unshuffle(x, 2),
 }
 
 
@@ -39,12 +38,6 @@ REFUSED = {
     "a mode for other axes": (lambda: nn.interpolate(IMAGE, 2, mode="linear"), r"\(n, c, d1\) is expected"),
     "aligned corners": (lambda: nn.interpolate(IMAGE, 2, align_corners=True), "leave it away"),
     "nothing left": (lambda: nn.interpolate(IMAGE, scale_factor=0.1), "leaves no element"),
-    "a grid of another shape": (lambda: nn.grid_sample(IMAGE, np.zeros((1, 2, 2, 3))), r"got \(1, 1, 4, 4\)"),
-    "a place that is not finite": (lambda: nn.grid_sample(IMAGE, np.full((1, 1, 1, 2), np.nan)), "finite"),
-    "a map of another shape": (lambda: nn.affine_grid(np.zeros((1, 3, 3)), (1, 1, 2, 2)), r"got \(1, 3, 3\)"),
-    "channels": (lambda: nn.pixel_shuffle(IMAGE, 2), "must divide the number of channels"),
-    "sizes": (lambda: nn.pixel_unshuffle(IMAGE, 3), "must divide the last two sizes"),
-    "groups": (lambda: nn.channel_shuffle(IMAGE, 2), "groups=2 must divide"),
 }
 
 

@@ -36,7 +36,7 @@ def test_it_is_attention_of_each_head_between_projections():
     assert not weights[:, MASK].any()
 
 
-def test_derivatives():
+def test_derivatives_are_those_of_the_third_judge():
     assert check_derivatives(lambda x, w, out: attention(x, w, out, attn_mask=MASK)[0], X, W / 4, OUT)
 
 

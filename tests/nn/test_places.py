@@ -25,7 +25,7 @@ def targets(index):
     return [((i, j), (index[i, j], j)) for i, j in itertools.product(*map(range, index.shape))]
 
 
-def test_gather():
+def test_gather_reads_at_the_index():
     expected = np.empty(INDEX.shape)
     for at, place in targets(INDEX):
         expected[at] = X[place]
@@ -36,7 +36,7 @@ def test_gather():
     assert check_derivatives(lambda x: nn.gather(x, 0, INDEX), X)
 
 
-def test_scatter():
+def test_scatter_replaces_at_the_index():
     expected = X.copy()
     for at, place in targets(SEPARATE):
         expected[place] = SRC[at]
@@ -46,7 +46,7 @@ def test_scatter():
     assert check_derivatives(lambda x, s: nn.scatter(x, 0, SEPARATE, s), X, SRC)
 
 
-def test_scatter_add():
+def test_scatter_add_adds_at_the_index():
     expected = X.copy()
     for at, place in targets(INDEX):
         expected[place] += SRC[at]
@@ -57,7 +57,7 @@ def test_scatter_add():
 
 @pytest.mark.parametrize("include_self", [True, False])
 @pytest.mark.parametrize("reduce", REDUCE)
-def test_scatter_reduce(reduce, include_self):
+def test_scatter_reduce_reduces_what_meets_at_a_place(reduce, include_self):
     given = {place: [] for place in np.ndindex(*X.shape)}
     for at, place in targets(INDEX):
         given[place].append(SRC[at])

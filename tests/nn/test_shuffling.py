@@ -1,4 +1,4 @@
-"""Elements moved between channels and places: which goes where, and errors by name."""
+"""Elements moved between channels and places: which goes where, derivatives by the third judge, errors by name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 
 from refgrad import nn
 from refgrad.errors import ArgumentError
+from tests.nn.derivative_checks import check_derivatives
 
 IMAGE = np.arange(16.0).reshape(1, 1, 4, 4)
 
@@ -20,14 +21,19 @@ def test_shuffles_undo_each_other():
     assert np.array_equal(nn.channel_shuffle(x, 2)[:, :3, 0, 0], x[:, [0, 4, 1], 0, 0])
 
 
+FUNCTIONS = {
+    "pixel_shuffle": lambda x: nn.pixel_shuffle(x, 2),
+    "pixel_unshuffle": lambda x: nn.pixel_unshuffle(x, 2),
+    "channel_shuffle": lambda x: nn.channel_shuffle(x, 2),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_derivatives_in_the_image(name):
+    assert check_derivatives(FUNCTIONS[name], np.random.default_rng(1).standard_normal((1, 4, 2, 4)))
+
+
 REFUSED = {
-    "no size": (lambda: nn.interpolate(IMAGE), "either size or scale_factor"),
-    "a mode for other axes": (lambda: nn.interpolate(IMAGE, 2, mode="linear"), r"\(n, c, d1\) is expected"),
-    "aligned corners": (lambda: nn.interpolate(IMAGE, 2, align_corners=True), "leave it away"),
-    "nothing left": (lambda: nn.interpolate(IMAGE, scale_factor=0.1), "leaves no element"),
-    "a grid of another shape": (lambda: nn.grid_sample(IMAGE, np.zeros((1, 2, 2, 3))), r"got \(1, 1, 4, 4\)"),
-    "a place that is not finite": (lambda: nn.grid_sample(IMAGE, np.full((1, 1, 1, 2), np.nan)), "finite"),
-    "a map of another shape": (lambda: nn.affine_grid(np.zeros((1, 3, 3)), (1, 1, 2, 2)), r"got \(1, 3, 3\)"),
     "channels": (lambda: nn.pixel_shuffle(IMAGE, 2), "must divide the number of channels"),
     "sizes": (lambda: nn.pixel_unshuffle(IMAGE, 3), "must divide the last two sizes"),
     "groups": (lambda: nn.channel_shuffle(IMAGE, 2), "groups=2 must divide"),

@@ -146,7 +146,7 @@ def test_products_of_many_numbers_in_any_order() -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ["det", "inv", "solve"])
-def test_systems(name: str, dtype: str) -> None:
+def test_determinants_inverses_and_solutions_lie_within_their_radii(name: str, dtype: str) -> None:
     fmt, rng = format_of(dtype), np.random.default_rng(7)
     narrow = np.result_type(dtype, np.complex64)
     for n in (1, 2, 3, 5):

@@ -38,7 +38,7 @@ def test_second_derivative_through_duplicates():
     assert np.array_equal(h, [[6.0, 4.0], [4.0, 0.0]])
 
 
-def test_repeats():
+def test_a_key_that_may_name_an_element_twice_is_told():
     assert indexing.repeats(np.array([0, 0]))
     assert indexing.repeats((0, [1, 1]))
     assert not indexing.repeats((slice(None), 1, None, ...))
@@ -54,7 +54,7 @@ def test_duplicate_accumulation_rounds():
     assert x_bar.radius[1] == 0
 
 
-def test_writing():
+def test_the_last_number_written_to_an_element_counts():
     def f(x):
         x[[0, 0, 2]] = x[1] * np.arange(3.0)
         return np.sum(x**2)

@@ -134,7 +134,7 @@ def test_a_failing_program_is_made_short(monkeypatch: pytest.MonkeyPatch) -> Non
         ("v1 = np.abs(x - np.array([0.3, 1.2]))", "unsettled"),
     ],
 )
-def test_answers(source: str, answer: str) -> None:
+def test_a_program_agrees_is_refused_or_is_not_settled(source: str, answer: str) -> None:
     outcome = judge(Program(0, (("x", "np.array([0.3, 1.2])"),), (source,), ("v1",)))
     assert outcome.answer == answer
 

@@ -41,17 +41,19 @@ def test_workers_and_shards_change_nothing(
     from refgrad.cli import main
 
     monkeypatch.setattr(implicit, "SIDE", 512)
+    # Of the textbook, the items that measure something.
     monkeypatch.setenv(
         "REFGRAD_PYTEST_ADDOPTS", "-k 'test_family or D3-relu-vector or D3-matrix or D3-implicit'"
-    )  # of the textbook, the items that measure something
+    )
 
     def judged(name: str, *more: str) -> Path:
         families = ["--family", "matmul", "--family", "textbook", "--dtype", "float64", "--dtype", "float32"]
         scope = ["--device", "cpu", "--examples", "80", "--out", str(tmp_path / name)]
+        # A part may have nothing to judge.
         assert main(["conformance", *families, *scope, *more]) in (
             0,
             3,
-        )  # a part may have nothing to judge
+        )
         return tmp_path / name / "results.jsonl"
 
     def lines_of(*files: Path) -> list[str]:

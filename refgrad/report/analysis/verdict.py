@@ -83,28 +83,7 @@ def verdict(run: Run) -> Conclusion:
 def _sentence(run: Run, code: int) -> str:
     failed = failing(run)
     if code == FAIL and (run.crashes or failed):
-        found = findings(
-            run
-            if run.counted_failures is None
-            else replace(run, results=tuple(failed), tally=Tally.of(failed), counted_failures=None)
-        )
-        parts = []
-        for status in dict.fromkeys(f.status for f in found):  # in the order of the findings
-            alike = [f for f in found if f.status == status]
-            if status == DISAGREE:
-                cases = len({r.id for f in alike for r in f.counted})
-                counted_words = f"{several(cases, 'case disagrees', 'cases disagree')} with the derivative, first wrong at"
-            else:
-                results = sum(len(f.counted) for f in alike)
-                counted_words = f"{several(results, 'result')} could not be judged because of an error, at"
-            parts.append(f"{counted_words} {_titles(alike)}")
-        lost = sum(r.status == IMPRECISE for r in failed)
-        if lost:
-            parts.append(f"{several(lost, 'result')} lost digits that the dtype has")
-        if run.crashes:
-            parts.append(f"{several(len(run.crashes), 'test item')} crashed")
-        text = "; ".join(parts)
-        return text[0].upper() + text[1:] + "."
+        return _failure(run, failed)
     if run.tally.elements == 0:
         return "Nothing was proved: no element was compared."
     if run.partial:
@@ -129,6 +108,34 @@ def _sentence(run: Run, code: int) -> str:
     if recorded:
         return f"Every gradient that was judged agrees with the derivative, but for {several(recorded, 'case')} of known disagreements."
     return "Every gradient that was judged agrees with the derivative."
+
+
+def _failure(run: Run, failed: Sequence[Result]) -> str:
+    """What failed, how often, and the first places."""
+    found = findings(
+        run
+        if run.counted_failures is None
+        else replace(run, results=tuple(failed), tally=Tally.of(failed), counted_failures=None)
+    )
+    parts = []
+    for status in dict.fromkeys(f.status for f in found):  # in the order of the findings
+        alike = [f for f in found if f.status == status]
+        if status == DISAGREE:
+            cases = len({r.id for f in alike for r in f.counted})
+            words = (
+                f"{several(cases, 'case disagrees', 'cases disagree')} with the derivative, first wrong at"
+            )
+        else:
+            results = sum(len(f.counted) for f in alike)
+            words = f"{several(results, 'result')} could not be judged because of an error, at"
+        parts.append(f"{words} {_titles(alike)}")
+    lost = sum(r.status == IMPRECISE for r in failed)
+    if lost:
+        parts.append(f"{several(lost, 'result')} lost digits that the dtype has")
+    if run.crashes:
+        parts.append(f"{several(len(run.crashes), 'test item')} crashed")
+    text = "; ".join(parts)
+    return text[0].upper() + text[1:] + "."
 
 
 def _titles(found: Sequence[Finding]) -> str:

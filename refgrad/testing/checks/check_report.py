@@ -26,11 +26,11 @@ Script = Callable[[str, str, ArrayVerdict], str]
 class Report(Findings):
     """The findings of one check, as text, HTML, JSON and a script. ``bool(report)`` is true where the check agrees.
 
-    script       writes a program that reproduces a wrong answer; None where the check has none
-    _explained   the id() of each verdict that has been explained
+    script   writes a program that reproduces a wrong answer; None where the check has none
     """
 
     script: Script | None = field(default=None, repr=False)
+    # The identities of the verdicts that have been explained.
     _explained: set[int] = field(default_factory=set, repr=False, compare=False)
 
     def summary(self) -> str:

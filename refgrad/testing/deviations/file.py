@@ -122,33 +122,7 @@ def _entry(path: Path, k: int, entry: Any, local: bool, backend: str) -> Deviati
         if isinstance(entry, dict)
         else f"{path}: entry {k}"
     )
-    if not isinstance(entry, dict) or not REQUIRED.keys() <= entry.keys() <= (REQUIRED | OPTIONAL).keys():
-        got = sorted(entry) if isinstance(entry, dict) else entry
-        raise DeviationsFileError(
-            f"{where}: expected the fields {sorted(REQUIRED)}, perhaps {sorted(OPTIONAL)}; got {got}"
-        )
-    for name, of in (REQUIRED | OPTIONAL).items():
-        if name in entry and (not isinstance(entry[name], of) or not entry[name]):
-            raise DeviationsFileError(f"{where}: {name} is a non-empty {of.__name__}, got {entry[name]!r}")
-        if of is list and name != "operand" and not all(isinstance(x, str) for x in entry.get(name, ())):
-            raise DeviationsFileError(f"{where}: {name} is a list of str, got {entry[name]!r}")
-    for name, words in VOCABULARY.items():
-        given = entry.get(name, [])
-        unknown = sorted({*map(current, [given] if isinstance(given, str) else given)} - {*words})
-        if unknown:
-            raise DeviationsFileError(f"{where}: {name} is of {list(words)}, got {unknown}")
-    for op in entry["ops"]:
-        if op not in REGISTRY and op not in FUNCTIONS:
-            like = " or ".join(difflib.get_close_matches(op, [*REGISTRY, *FUNCTIONS], 3))
-            meant = f"did you mean {like}? " if like else ""
-            raise DeviationsFileError(f"{where}: no op is named {op!r}; {meant}`refgrad ops` lists them")
-    limits = entry.get("operand", [0.0, math.inf])
-    if len(limits) != 2 or not all(isinstance(x, (int, float)) for x in limits) or not limits[0] <= limits[1]:
-        raise DeviationsFileError(f"{where}: operand is [least, greatest] magnitude, got {limits}")
-    if "backend" in entry and "backends" in entry:
-        raise DeviationsFileError(
-            f"{where}: backend names one backend, backends lists several; give one of the two"
-        )
+    _check_fields(where, entry)
     backends = entry.get("backends", [entry.get("backend", backend)])
     try:
         releases = Releases.read(
@@ -186,6 +160,37 @@ def _entry(path: Path, k: int, entry: Any, local: bool, backend: str) -> Deviati
         narrow=narrow,
         local=local,
     )
+
+
+def _check_fields(where: str, entry: Any) -> None:
+    """Raises DeviationsFileError for a field that is missing, unknown, or of another type or value than its own."""
+    if not isinstance(entry, dict) or not REQUIRED.keys() <= entry.keys() <= (REQUIRED | OPTIONAL).keys():
+        got = sorted(entry) if isinstance(entry, dict) else entry
+        raise DeviationsFileError(
+            f"{where}: expected the fields {sorted(REQUIRED)}, perhaps {sorted(OPTIONAL)}; got {got}"
+        )
+    for name, of in (REQUIRED | OPTIONAL).items():
+        if name in entry and (not isinstance(entry[name], of) or not entry[name]):
+            raise DeviationsFileError(f"{where}: {name} is a non-empty {of.__name__}, got {entry[name]!r}")
+        if of is list and name != "operand" and not all(isinstance(x, str) for x in entry.get(name, ())):
+            raise DeviationsFileError(f"{where}: {name} is a list of str, got {entry[name]!r}")
+    for name, words in VOCABULARY.items():
+        given = entry.get(name, [])
+        unknown = sorted({*map(current, [given] if isinstance(given, str) else given)} - {*words})
+        if unknown:
+            raise DeviationsFileError(f"{where}: {name} is of {list(words)}, got {unknown}")
+    for op in entry["ops"]:
+        if op not in REGISTRY and op not in FUNCTIONS:
+            like = " or ".join(difflib.get_close_matches(op, [*REGISTRY, *FUNCTIONS], 3))
+            meant = f"did you mean {like}? " if like else ""
+            raise DeviationsFileError(f"{where}: no op is named {op!r}; {meant}`refgrad ops` lists them")
+    limits = entry.get("operand", [0.0, math.inf])
+    if len(limits) != 2 or not all(isinstance(x, (int, float)) for x in limits) or not limits[0] <= limits[1]:
+        raise DeviationsFileError(f"{where}: operand is [least, greatest] magnitude, got {limits}")
+    if "backend" in entry and "backends" in entry:
+        raise DeviationsFileError(
+            f"{where}: backend names one backend, backends lists several; give one of the two"
+        )
 
 
 def _numbers(path: Path, where: str) -> Numbers:

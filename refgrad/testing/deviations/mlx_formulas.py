@@ -26,6 +26,16 @@ def _ended(y: Any, fmt: Any) -> Any:
     return Ball(value, radius + LOST, fmt)
 
 
+def _in_both_modes(moved: Function, inputs: Inputs) -> Outcomes:
+    """The gradient and the tangent by one function of what arrives, that of a symmetric Jacobian."""
+    found: Outcomes = {}
+    if inputs.y_bar is not None:
+        found[0] = [moved(inputs.y_bar)]
+    if inputs.xs_dot[0] is not None:
+        found[TANGENT] = [moved(inputs.xs_dot[0])]
+    return found
+
+
 def _softmax(inputs: Inputs) -> Outcomes:
     """softmax: shares below LOST are 0."""
     axis = inputs.params["axis"]
@@ -34,12 +44,7 @@ def _softmax(inputs: Inputs) -> Outcomes:
     def moved(x: Any) -> Any:
         return shares * (x - np.sum(shares * x, axis=axis, keepdims=True))
 
-    found: Outcomes = {VALUE: [shares]}
-    if inputs.y_bar is not None:
-        found[0] = [moved(inputs.y_bar)]
-    if inputs.xs_dot[0] is not None:
-        found[TANGENT] = [moved(inputs.xs_dot[0])]
-    return found
+    return {VALUE: [shares], **_in_both_modes(moved, inputs)}
 
 
 def _softmax_in_the_format(inputs: Inputs) -> Outcomes:
@@ -62,23 +67,13 @@ def _softmax_in_the_format(inputs: Inputs) -> Outcomes:
         lost = np.sum(np.abs(parts(terms)[0]) + parts(terms)[1], axis=axis, keepdims=True)
         return shares * (arriving - Ball(value, radius + ((1 + fmt.u) ** n - 1) * lost, fmt))
 
-    found: Outcomes = {VALUE: [shares]}
-    if inputs.y_bar is not None:
-        found[0] = [moved(inputs.y_bar)]
-    if inputs.xs_dot[0] is not None:
-        found[TANGENT] = [moved(inputs.xs_dot[0])]
-    return found
+    return {VALUE: [shares], **_in_both_modes(moved, inputs)}
 
 
 def _softmax_without_its_sum(inputs: Inputs) -> Outcomes:
     """softmax: the gradient is y g in place of y (g - sum(y g)), and so is the tangent."""
     y = nn.softmax(inputs.xs[0], axis=inputs.params["axis"])
-    found: Outcomes = {}
-    if inputs.y_bar is not None:
-        found[0] = [y * inputs.y_bar]
-    if inputs.xs_dot[0] is not None:
-        found[TANGENT] = [y * inputs.xs_dot[0]]
-    return found
+    return _in_both_modes(lambda x: y * x, inputs)
 
 
 def _product_before_the_divisor(inputs: Inputs) -> Outcomes:

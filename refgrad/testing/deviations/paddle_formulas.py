@@ -14,9 +14,8 @@ from refgrad.tracing.ball import Ball, parts
 CLIP = -64.0  # the least difference from the largest element that softmax and log_softmax take
 SIXTH = float(np.float32(0.1666667))  # the slope of hardsigmoid, by default, in each dtype a float32 number
 SHIFT = 1e-12  # what the gradient of a norm adds to the power of the norm that it divides by
-LEAST = (
-    2.0**-1.9
-)  # exp is not below a quarter of the smallest normal number on full vectors: 2^-128, in float64 2^-1024
+# On full vectors exp is not below a quarter of the smallest normal number: 2^-128, in float64 2^-1024.
+LEAST = 2.0**-1.9
 
 
 def _clipped(x: Any, axis: int) -> Any:

@@ -190,9 +190,8 @@ def _hardswish_by_sixth(x: Any) -> Any:
 # Of oneDNN, the largest errors seen (docs/findings/mxnet-logarithm-of-onednn.md): absolute ones of its logarithm at 8.5 million points, and
 # those of its exponential in ULP at 106 million. The exponential is 0 below 2^-125.5, the smallest normal number times the root of 2.
 LOGARITHM, EXPONENTIAL, LEAST = 2.0**-17, 6.0, 2.0**0.5
-DISTRIBUTION = (
-    6 * 2.0**-24
-)  # of its normal distribution function, 4.95 roundings at 24,000 numbers (docs/findings/gelu-of-onednn.md)
+# Of its normal distribution function: 4.95 roundings at 24,000 numbers (docs/findings/gelu-of-onednn.md).
+DISTRIBUTION = 6 * 2.0**-24
 
 
 def _inexact(y: Any, fmt: Format) -> Any:

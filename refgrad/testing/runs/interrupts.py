@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from unittest import mock
+from typing import NoReturn
 
 from refgrad.errors import CaseInterruptedError, SignalInterrupt
 
@@ -28,7 +28,7 @@ class Interrupts:
         """
         here, leave = os.getpid(), os._exit
 
-        def end(status: int) -> None:
+        def end(status: int) -> NoReturn:
             if os.getpid() == here:
                 self.note(f"the judged code called os._exit({status})")
             leave(status)
@@ -42,10 +42,11 @@ class Interrupts:
         self._watching = in_main and before in (signal.default_int_handler, signal.SIG_IGN)
         if in_main and before is signal.default_int_handler:
             signal.signal(signal.SIGINT, interrupt)
+        os._exit = end
         try:
-            with mock.patch.object(os, "_exit", end):
-                yield
+            yield
         finally:
+            os._exit = leave
             if self._watching:
                 signal.signal(signal.SIGINT, before)
             self._watching = False

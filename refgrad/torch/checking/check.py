@@ -32,6 +32,7 @@ from refgrad.torch.checking import (
     triangles,
     without_graph,
 )
+from refgrad.torch.checking.answered import Answered
 from refgrad.torch.checking.complex_tensors import lazy_variants
 from refgrad.torch.checking.evaluation import Answer, Raised
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN
@@ -236,8 +237,9 @@ class Check:
                 self.reverse.add(what, said(judged, what, "with create_graph=True"), question)
         right = not self.value.disagrees() and not self.reverse.disagrees()
         if first and not self.settings.fast and right:
+            answered = Answered(point, request, seeds, expected, self.reverse)
             for judge in (*_USES, *[no_cotangent.judge] * self.settings.undefined):
-                self._note(judge(point, request, seeds, expected, self.reverse))
+                self._note(judge(answered))
         for tied in ties:
             k = self.active[tied.inputs[0]]
             self.reverse.add(f"gradient of input {k}", tied.found, question, tuple(seeds), k)

@@ -5,52 +5,33 @@ A func may ask for ``x.is_leaf`` or for the type of a parameter, and has no ``.g
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
-from refgrad.arrays import PlainArray
-from refgrad.testing.checks.aggregation import Aggregation
 from refgrad.testing.judging.verdict import ERROR
+from refgrad.torch.checking.answered import Answered
 from refgrad.torch.checking.evaluation import Evaluator, Raised
-from refgrad.torch.checking.plan import Request
-from refgrad.torch.checking.point import REVERSE, Point
-from refgrad.torch.checking.reference import Expected
-from refgrad.torch.checking.remarks import said
 from refgrad.torch.refusal import described, refuses
 
 _WHEN = "with inputs that are no leaves"
 
 
-def judge(
-    point: Point,
-    request: Request,
-    seeds: Sequence[PlainArray | None],
-    expected: Sequence[Expected | None],
-    aggregation: Aggregation,
-) -> str:
-    """Add disagreements of values and gradients. Returns why nothing was judged, "" where it was.
-
-    request, seeds, expected   a question that was answered correctly at leaves
-    """
+def judge(answered: Answered) -> str:
+    """Add disagreements of values and gradients. Returns why nothing was judged, "" where it was."""
+    point = answered.point
     try:
-        answer = Evaluator(_of_computed(point.func), point.arguments).reverse(request, seeds)
+        answer = Evaluator(_of_computed(point.func), point.arguments).reverse(
+            answered.request, answered.seeds
+        )
     except Raised as raised:
         words = f"{raised.where} raised {described(raised.error)}"
         if raised.where == "call" or refuses(raised.error):
             return f"not judged {_WHEN}: {words}"
-        aggregation.failed(ERROR, f"{words} {_WHEN}")
+        answered.aggregation.failed(ERROR, f"{words} {_WHEN}")
         return ""
-    first = f"gradient of input {point.active[0]}"
-    for k, y in enumerate(answer.outputs):
-        judged = point.compared_value(y, k)
-        aggregation.add(first, said(judged, f"output {k}", _WHEN), request.question)
-    for k, got, due in zip(point.active, answer.found, expected, strict=True):
-        assert due is not None, "every active input has an expected gradient"
-        what = f"gradient of input {k}"
-        judged = point.compared(REVERSE, got, due, what, k, request, seeds)
-        aggregation.add(what, said(judged, what, _WHEN), request.question)
+    answered.add_values(answer.outputs, _WHEN)
+    answered.add_gradients(answer.found, _WHEN)
     return ""
 
 

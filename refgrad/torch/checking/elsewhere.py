@@ -6,22 +6,18 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from refgrad.arrays import PlainArray
-from refgrad.testing.checks.aggregation import Aggregation
 from refgrad.torch.checking import kinks
+from refgrad.torch.checking.answered import Answered
 from refgrad.torch.checking.evaluation import Answer
 from refgrad.torch.checking.memory import same_bits
-from refgrad.torch.checking.plan import Request
 from refgrad.torch.checking.point import REVERSE, Point
 from refgrad.torch.checking.remarks import said
 
 
 def compare(
+    answered: Answered,
     elsewhere: Callable[[], Point],
-    request: Request,
-    seeds: Sequence[PlainArray | None],
     answer: Answer,
-    aggregation: Aggregation,
     when: str,
     advice: str = "",
     former: Answer | None = None,
@@ -33,6 +29,7 @@ def compare(
     elsewhere   gives the point with the constructed inputs; its reference may raise
     former      an answer at other inputs: only what has the same bits is compared, which may have been kept from there
     """
+    request, seeds, aggregation = answered.request, answered.seeds, answered.aggregation
     if former is None:
         outputs, inputs = list(range(len(answer.outputs))), list(range(len(answer.found)))
     else:

@@ -28,10 +28,8 @@ from refgrad.torch.forward_mode import dual_level, make_dual
 # Calls between the forward and the backward of one: a ring of workspaces has two or three places.
 _FURTHER = 4
 _DONATED = "donated buffers"  # in torch's message that a compiled backward runs with retain_graph=False alone
-_CHECKPOINT = (
-    "heckpoint",
-    ".grad()",
-)  # in torch's message that a reentrant checkpoint is incompatible with .grad()
+# Both stand in torch's message that a reentrant checkpoint is incompatible with .grad().
+_CHECKPOINT = ("heckpoint", ".grad()")
 
 
 class Raised(Exception):  # noqa: N818  it carries the exception of func or torch
@@ -173,9 +171,8 @@ class Evaluator:
             kept = self._gradients(request, answer.outputs, arguments, cotangents)
             answer.found = tuple(None if g is None else g.clone() for g in kept)
             for outputs in further:
-                pairs = zip(
-                    outputs, cotangents, strict=False
-                )  # another shape is right where it depends on the numbers
+                # Another shape is right where it depends on the numbers.
+                pairs = zip(outputs, cotangents, strict=False)
                 negated = [None if x is None else -np.resize(x, y.shape) for y, x in pairs]
                 self._gradients(request, outputs, second, negated)
         except Exception as error:

@@ -6,51 +6,35 @@ output is overwritten by every activation that works in place.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from torch import Tensor
 
-from refgrad.arrays import PlainArray
-from refgrad.testing.checks.aggregation import Aggregation
+from refgrad.torch.checking.answered import Answered
 from refgrad.torch.checking.evaluation import Raised
 from refgrad.torch.checking.further_calls import FACTORS
 from refgrad.torch.checking.layouts import CONTIGUOUS
-from refgrad.torch.checking.plan import Request
-from refgrad.torch.checking.point import REVERSE, Point
-from refgrad.torch.checking.reference import Expected
 
 _MOST = 4  # inputs, and outputs, at most
 
 
-def judge(
-    point: Point,
-    request: Request,
-    seeds: Sequence[PlainArray | None],
-    expected: Sequence[Expected | None],
-    aggregation: Aggregation,
-) -> str:
+def judge(answered: Answered) -> str:
     """The note on the inputs and outputs whose new numbers come into a gradient; "" where there are none.
 
-    request, seeds, expected   a question that was answered correctly without new numbers
-    aggregation                where it has a disagreement, a wrong gradient has another cause, and nothing is noted
+    Where there is a disagreement already, a wrong gradient has another cause, and nothing is noted.
     """
-    if aggregation.disagrees():
+    if answered.aggregation.disagrees():
         return ""
+    point = answered.point
     layouts = tuple(CONTIGUOUS if isinstance(x, Tensor) else "" for x in point.arguments)
-    request = replace(request, layouts=layouts)
+    request = replace(answered.request, layouts=layouts)
 
     def changed(k: int, *, output: bool) -> bool:
         try:
-            found = point.evaluator.after_writing(request, seeds, k, FACTORS[0], output=output)
+            found = point.evaluator.after_writing(request, answered.seeds, k, FACTORS[0], output=output)
         except Raised:
             return False
-        for j, got, due in zip(point.active, found, expected, strict=True):
-            assert due is not None, "every active input has an expected gradient"
-            judged = point.compared(REVERSE, got, due, f"gradient of input {j}", j, request, seeds)
-            if judged.wrong or judged.note:
-                return True
-        return False
+        return any(judged.wrong or judged.note for _, judged in answered.judged(found))
 
     kept = [f"input {k}" for k in point.active[:_MOST] if changed(k, output=False)]
     kept += [f"output {k}" for k in request.seeded[:_MOST] if changed(k, output=True)]

@@ -31,11 +31,8 @@ ALONG_FIRST, ALONG_SECOND, ALONG_LAST = (
     "expanded along axis 1",
     "expanded along the last axis",
 )
-ALONG = {
-    ALONG_FIRST: 0,
-    ALONG_SECOND: 1,
-    ALONG_LAST: -1,
-}  # the axis whose stride is 0: that of the gradient of a sum along it
+# The axis whose stride is 0, as that of the gradient of a sum along it.
+ALONG = {ALONG_FIRST: 0, ALONG_SECOND: 1, ALONG_LAST: -1}
 ORDERS = (PERMUTED, SWAPPED, MATRICES, HEADS)  # those without gaps, in which the axes have another order
 
 

@@ -29,9 +29,8 @@ SAMPLES = 3
 _FACTORS = (0.875, 0.625, 0.75)  # of the further samples: positive, so that most domains hold them, too
 _STREAM = 3  # distinguishes the generator from one with the same seed that made the user's inputs
 
-Dims = tuple[
-    int | None, ...
-]  # for each active input, then each other tensor, the axis of the samples; None where all samples share the input
+# For each active input, then each other tensor, the axis of the samples; None where all samples share the input.
+Dims = tuple[int | None, ...]
 Arrays = tuple[Tensor, ...]
 
 
@@ -170,10 +169,8 @@ class _Mapped:
         ]
         due = [y_bar.shape for y_bar in y_bars]
         if not (self.gradients and pairs and moving) or [outputs[k].shape for k in self.subject.used] != due:
-            return (
-                outputs,
-                {},
-            )  # an output of another shape is wrong, and has no gradient for these cotangents
+            # An output of another shape is wrong, and has no gradient for these cotangents.
+            return outputs, {}
         gradients = torch.autograd.grad(
             [y for y, _ in pairs], [leaves[k] for k in moving], [w for _, w in pairs], allow_unused=True
         )

@@ -5,7 +5,6 @@ A Function with ``set_materialize_grads(False)`` gets None there, for each of it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from traceback import walk_tb
 from typing import Any
@@ -15,15 +14,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
-from refgrad.arrays import PlainArray
-from refgrad.testing.checks.aggregation import Aggregation
 from refgrad.testing.checks.seeds import ZERO
 from refgrad.testing.judging.verdict import ERROR
+from refgrad.torch.checking.answered import Answered
 from refgrad.torch.checking.arguments import outputs_of
 from refgrad.torch.checking.evaluation import Evaluator, Raised
-from refgrad.torch.checking.plan import Request
-from refgrad.torch.checking.point import REVERSE, Point
-from refgrad.torch.checking.reference import Expected
+from refgrad.torch.checking.point import REVERSE
 from refgrad.torch.checking.remarks import said
 from refgrad.torch.refusal import described, refuses
 
@@ -43,22 +39,17 @@ class _Unused(torch.autograd.Function):
         return None
 
 
-def judge(
-    point: Point,
-    request: Request,
-    seeds: Sequence[PlainArray | None],
-    _: Sequence[Expected | None],
-    aggregation: Aggregation,
-) -> str:
+def judge(answered: Answered) -> str:
     """Add disagreements of the gradients without a cotangent. Returns a note, always empty."""
+    point, request, aggregation = answered.point, answered.request, answered.aggregation
     asked = replace(request, question=replace(request.question, draw=ZERO))
     try:
-        found = Evaluator(_with_unused(point.func), point.arguments).reverse(asked, seeds).found
+        found = Evaluator(_with_unused(point.func), point.arguments).reverse(asked, answered.seeds).found
     except Raised as raised:
         if _in_a_backward(raised.error) and not refuses(raised.error):
             aggregation.failed(ERROR, f"backward raised {described(raised.error)} {_WHEN}; {_ADVICE}")
         return ""
-    zeros = [None if x is None else np.zeros(np.shape(x)) for x in seeds]
+    zeros = [None if x is None else np.zeros(np.shape(x)) for x in answered.seeds]
     for k, got, due in zip(point.active, found, point.expected_arrays(REVERSE, asked, zeros), strict=False):
         if got is None:  # which is due as much as zero is, at a pole of the gradient too
             continue

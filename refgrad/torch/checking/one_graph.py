@@ -5,41 +5,22 @@ A backward that keeps its answer for the next time, or spends what it needs, ans
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from refgrad.arrays import PlainArray
-from refgrad.testing.checks.aggregation import Aggregation
+from refgrad.torch.checking.answered import Answered
 from refgrad.torch.checking.evaluation import Raised
-from refgrad.torch.checking.plan import Request
-from refgrad.torch.checking.point import REVERSE, Point
-from refgrad.torch.checking.reference import Expected
-from refgrad.torch.checking.remarks import said
 
 _WHEN = "after the negative of the cotangent was asked of the same graph"
 _ADVICE = "a backward has to answer each cotangent anew"
 
 
-def judge(
-    point: Point,
-    request: Request,
-    seeds: Sequence[PlainArray | None],
-    expected: Sequence[Expected | None],
-    aggregation: Aggregation,
-) -> str:
-    """Add disagreements of the second gradients. Returns a note, always empty.
-
-    request, seeds, expected   a question that was answered correctly on a graph of its own
-    """
-    if point.evaluator.single_backward:  # one backward for each call
+def judge(answered: Answered) -> str:
+    """Add disagreements of the second gradients. Returns a note, always empty."""
+    evaluator, seeds = answered.point.evaluator, answered.seeds
+    if evaluator.single_backward:  # one backward for each call
         return ""
     negated = [None if x is None else -x for x in seeds]
     try:
-        found = point.evaluator.after_another(request, seeds, negated)
+        found = evaluator.after_another(answered.request, seeds, negated)
     except Raised:  # alone it does not: it was asked twice
         return ""
-    for k, got, due in zip(point.active, found, expected, strict=True):
-        assert due is not None, "every active input has an expected gradient"
-        what = f"gradient of input {k}"
-        judged = point.compared(REVERSE, got, due, what, k, request, seeds)
-        aggregation.add(what, said(judged, what, _WHEN, _ADVICE), request.question)
+    answered.add_gradients(found, _WHEN, _ADVICE)
     return ""

@@ -13,15 +13,12 @@ from typing import Any
 
 from torch import Tensor
 
-from refgrad.arrays import PlainArray
-from refgrad.testing.checks.aggregation import Aggregation
 from refgrad.testing.judging.verdict import ERROR
+from refgrad.torch.checking.answered import Answered
 from refgrad.torch.checking.elsewhere import compare
 from refgrad.torch.checking.evaluation import Answer, Evaluator, Raised
 from refgrad.torch.checking.memory import same_bits
-from refgrad.torch.checking.plan import Request
 from refgrad.torch.checking.point import Point
-from refgrad.torch.checking.reference import Expected
 from refgrad.torch.refusal import described, refuses
 
 _MOST = 4  # groups of inputs, at most
@@ -29,17 +26,9 @@ _MOST = 4  # groups of inputs, at most
 Function = Callable[..., Any]
 
 
-def judge(
-    point: Point,
-    request: Request,
-    seeds: Sequence[PlainArray | None],
-    _: Sequence[Expected | None],
-    aggregation: Aggregation,
-) -> str:
-    """Add disagreements where inputs are one tensor. Returns why a group was not judged, "" where all were.
-
-    request, seeds   a question that was answered correctly with a tensor for each input
-    """
+def judge(answered: Answered) -> str:
+    """Add disagreements where inputs are one tensor. Returns why a group was not judged, "" where all were."""
+    point, request, seeds = answered.point, answered.request, answered.seeds
     for group in _groups(point):
         try:
             apart = Evaluator(_copied(point.func, group), point.arguments).reverse(request, seeds)
@@ -52,12 +41,12 @@ def judge(
             words = f"{raised.where} raised {described(raised.error)}"
             if raised.where == "call" or refuses(raised.error):
                 return f"not judged {when}: {words}"
-            aggregation.failed(ERROR, f"{words} {when}")
+            answered.aggregation.failed(ERROR, f"{words} {when}")
             return ""
         if not _equal(apart, one):
             func, function = (_merged(f, group) for f in (point.func, point.reference.function))
             there = partial(point.another, func, function, point.arguments)
-            compare(there, request, seeds, one, aggregation, when)
+            compare(answered, there, one, when)
     return ""
 
 

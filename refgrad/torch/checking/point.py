@@ -248,9 +248,8 @@ class Point:
         if found.skipped and not found.wrong and self.fmt.small_range:
             roomy = self._judged_with_room(mode, values, what, index, seeds)
             agrees = not (roomy.skipped or roomy.wrong)
-            has_room = self._has_room.setdefault(
-                (mode, index), agrees
-            )  # the first question is an ordinary one
+            # The first question is an ordinary one.
+            has_room = self._has_room.setdefault((mode, index), agrees)
             return roomy if has_room and (agrees or ordinary) else found
         if found.wrong and self._loss(mode) > loss:
             hidden = self.scales.of((mode, index), seeds, expected, self._loss(mode))

@@ -129,7 +129,7 @@ def test_a_formula_that_fills_an_array_is_run_as_it_stands() -> None:
         check_vjp(softplus, fills_wrong, (X,))
 
 
-def test_check_jvp() -> None:
+def test_a_right_jvp_agrees_and_one_without_a_term_is_caught() -> None:
     def product(x, w):
         return x * w
 

@@ -114,7 +114,7 @@ def test_every_kind_is_named(shape, dtype) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(8, 16), (5, 40)])
-def test_kinds_of_matrices(shape, dtype) -> None:
+def test_kinds_of_matrices_are_named(shape, dtype) -> None:
     expect(MATRICES, shape, dtype)
     p = Planted((12, 12), dtype, 0)
     assert p.explain(p.x.T) == "the answer is the expected array, transposed"
@@ -122,7 +122,7 @@ def test_kinds_of_matrices(shape, dtype) -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_fewer_bits(shape, dtype) -> None:
+def test_answers_with_fewer_bits_are_named(shape, dtype) -> None:
     expect(FINE, shape, dtype)
 
 

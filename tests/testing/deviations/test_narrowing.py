@@ -91,14 +91,16 @@ def test_an_error_is_told_by_its_first_line_and_the_place(setting: Setting) -> N
     assert not Narrowing(error="RuntimeError: size").raised(v, setting)
     assert not Narrowing().raised(v, setting)
     assert Narrowing(error="RuntimeError: *", where="zero").raised(v, setting)
+    # Where no node is known, no condition on its operands holds.
     assert not Narrowing(error="RuntimeError: *", where="at the threshold").raised(
         Verdict("value", "error", reason="RuntimeError: x"), setting
-    )  # where no node is known, no condition on its operands holds
+    )
     unknown = Verdict("value", "error", reason="RuntimeError: x")
+    # sin of 0 is there, and tanh is not.
     assert [
         Narrowing(error="RuntimeError: *", where="zero").raised(unknown, setting, frozenset({op}))
         for op in ("sin", "tanh")
-    ] == [True, False]  # sin of 0 is there, and tanh is not
+    ] == [True, False]
 
 
 def test_a_note_is_part_of_what_is_said_of_an_array_that_meets_the_condition(setting: Setting) -> None:

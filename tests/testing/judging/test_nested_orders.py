@@ -32,7 +32,7 @@ DUE = {  # of y = x^3
 
 @pytest.mark.parametrize("dtype", computed_on())
 @pytest.mark.parametrize("name", list(DUE))
-def test_cube(name: str, dtype: str) -> None:
+def test_second_derivatives_of_a_cube_have_bounds_of_few_roundings(name: str, dtype: str) -> None:
     (found,) = getattr(nested(lambda x: (x**3,), dtype), name)
     value, radius = parts(found)
     assert np.all(value == DUE[name])  # these numbers are short, so no digit is lost

@@ -75,7 +75,7 @@ WRONG = {
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", RIGHT)
-def test_right_shares(name: str, dtype: str) -> None:
+def test_shares_that_add_up_are_right(name: str, dtype: str) -> None:
     y_bar = drawn((5,), dtype)
     x_bar = rounded(rounded(RIGHT[name], dtype) * y_bar[:, None], dtype)
     assert not wrong(judged(pool, [ROWS], y_bar, [x_bar], dtype))
@@ -83,7 +83,7 @@ def test_right_shares(name: str, dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", WRONG)
-def test_wrong_shares(name: str, dtype: str) -> None:
+def test_shares_that_do_not_add_up_are_wrong(name: str, dtype: str) -> None:
     y_bar = drawn((5,), dtype)
     x_bar = rounded(WRONG[name] * y_bar[:, None], dtype)
     found = judged(pool, [ROWS], y_bar, [x_bar], dtype)
@@ -154,14 +154,14 @@ SORTED = np.array([2.0, 2.0, 1.0, 2.0])
         ([1000.0, 1000.0, 1.0, 1000.0], False),
     ],
 )
-def test_sort(x_bar: list[float], right: bool) -> None:
+def test_equal_elements_of_a_sort_share_their_weights(x_bar: list[float], right: bool) -> None:
     assert wrong(judged(np.sort, [SORTED], WEIGHTS, [np.array(x_bar)])) is not right
 
 
 @pytest.mark.parametrize(
     ("x_bar", "right"), [([0, 1, 0, 0, 0], True), ([0, 1, 1, 1, 0], False), ([0, 0, 0, 0, 0], False)]
 )
-def test_median(x_bar: list[float], right: bool) -> None:
+def test_equal_elements_of_a_median_share_its_gradient(x_bar: list[float], right: bool) -> None:
     x = np.array([1.0, 3.0, 3.0, 3.0, 9.0])
     assert wrong(judged(np.median, [x], np.array(1.75), [1.75 * np.array(x_bar)])) is not right
 

@@ -69,3 +69,5 @@ def test_a_call_of_exit_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     with Interrupts(noted.append).watched():
         os._exit(0)
     assert noted == ["the judged code called os._exit(0)", 0]
+    os._exit(1)
+    assert noted[2:] == [1]
