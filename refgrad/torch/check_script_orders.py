@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from refgrad.testing.checks.array_verdict import Evidence
 from refgrad.testing.checks.function_source import UnwritableError
+from refgrad.testing.checks.seeds import WITHOUT_GRADIENT
 
 _CALLED = """\
     def called(*xs):
@@ -115,6 +116,7 @@ def asking(e: Evidence, what: str, mode: str, expression: str, tensor: Callable[
         return [f"    {name} = {{", *rows, "    }"]
 
     inputs = dict(enumerate(active))
+    constant = ("c.requires_grad_()", "c" if e.question.draw == WITHOUT_GRADIENT else "c.requires_grad_()")
     return [
         f"    active, index, of_input, of_tangent = {active}, {e.index}, {'cotangent' not in what}, {'the tangent of' in what}",
         *group("cotangents", starts[0], names),
@@ -123,7 +125,7 @@ def asking(e: Evidence, what: str, mode: str, expression: str, tensor: Callable[
         *group("again", starts[3], inputs, e.dtypes),
         "",
         _CALLED.format(expression=expression),
-        ORDERS[mode].rstrip(),
+        ORDERS[mode].rstrip().replace(*constant),
     ]
 
 

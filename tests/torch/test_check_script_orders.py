@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 
 from refgrad.testing.checks.array_verdict import ArrayVerdict, Evidence, Question  # noqa: E402  torch decides whether this module runs at all
 from refgrad.testing.checks.script_text import run  # noqa: E402
+from refgrad.testing.checks.seeds import WITHOUT_GRADIENT  # noqa: E402
 from refgrad.testing.judging.verdict import DISAGREE  # noqa: E402
 from refgrad.torch.check_script import rerun  # noqa: E402
 
@@ -129,6 +130,20 @@ class Stepped(torch.autograd.Function):
     def backward(ctx, g):
         (x,) = ctx.saved_tensors
         return g * 2 * x.detach()
+
+
+@pytest.mark.parametrize(
+    ("draw", "asked"), [("of the whole significand", "c.requires_grad_()"), (WITHOUT_GRADIENT, "c")]
+)
+def test_a_cotangent_requires_a_gradient_where_it_did(draw: str, asked: str) -> None:
+    question = Question("reverse over reverse", draw, (0,), (0,))
+    ones = np.ones_like(X)
+    held = Evidence(question, (X,), (ones,) * 4, 0, np.zeros_like(X), np.asarray(2 * X, np.longdouble), 0 * X)
+    text = rerun(Stepped.apply, "gradgradcheck(Stepped)")(
+        "float64", "reverse over reverse", ArrayVerdict("second gradient of input 0", DISAGREE, evidence=held)
+    )
+    assert f"cotangents = {{k: {asked} for k, c in" in text
+    assert run(text)[0] == 1
 
 
 def test_a_wrong_double_backward_is_shown() -> None:

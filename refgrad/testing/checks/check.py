@@ -50,7 +50,7 @@ def check_vjp(
 
     f                 NumPy function of ``args``, which returns one array of any shape
     f_vjp             ``f_vjp(y_bar, *args)`` with y_bar of the shape of the result. It returns a tuple of one cotangent for each argument,
-                      of its shape (for a single argument also the array alone); None for an integer argument
+                      of its shape (for a single argument also the array alone); None for an integer argument, or for zeros
     args              a sequence of arrays, or nested containers of arrays
     dtype             name of the format whose rounding errors the bounds contain
     repeats           number of random cotangents that use the whole significand; other kinds are tried as well
@@ -81,7 +81,8 @@ def check_vjp(
         with over_balls():
             expected = pullback(exact(y_bar, fmt))
         loss = loss or fmt.u * (rounded_operations() - before)
-        got = _flat_cotangents(_evaluate(f_vjp, (exact(y_bar, fmt), *balls), (y_bar, *args)), args)
+        answer, written = _evaluate(f_vjp, (y_bar, *args), fmt)
+        got = _flat_cotangents(answer, args)
         if any(_has_non_finite(g) for g in got):
             got = [
                 _confirmed(g, x)
@@ -91,10 +92,11 @@ def check_vjp(
         if choices is None:  # with the first cotangent, which has no zeros
             choices = has_choices(_of_active(f, balls, active), xs, [y_bar], expected, fmt)
             aggregation.choices = choices
+        _add_written(aggregation, "f_vjp", ["y_bar", *names], written, Question("reverse", kind_of))
         for k, x_bar in zip(active, expected, strict=True):
             what, question = f"gradient of {names[k]}", Question("reverse", kind_of)
             found, allowed = _compare(
-                got[k], x_bar, fmt, what, scales.of(("reverse", k), [y_bar], x_bar, loss)
+                _or_zeros(got[k], x_bar), x_bar, fmt, what, scales.of(("reverse", k), [y_bar], x_bar, loss)
             )
             scales.learn(("reverse", k), found, [y_bar])
             aggregation.add(what, found, question, (y_bar,), k, _values(got[k]), allowed)
@@ -154,9 +156,9 @@ def check_jvp(
             [exact(tangents[k], fmt) for k in active],
         )
         loss = fmt.u * (rounded_operations() - before)
-        got = _evaluate(
-            f_jvp, (balls, rebuild([exact(t, fmt) for t in tangents])), (tuple(args), rebuild(tangents))
-        )
+        got, written = _evaluate(f_jvp, (tuple(args), rebuild(tangents)), fmt)
+        places = [*names_of(args), *[f"the tangent of {name}" for name in names_of(args)]]
+        _add_written(aggregation, "f_jvp", places, written, Question("forward", kind_of))
         if isinstance(got, (tuple, list)):
             raise ArgumentError(
                 f"f_jvp returned a {type(got).__name__}; the tangent of the result alone is expected, without the result"
@@ -258,12 +260,38 @@ def _real(x: Any, what: str) -> Any:
     return x
 
 
-def _evaluate(f: Function, balls: tuple[Any, ...], plain: tuple[Any, ...]) -> Any:
-    """The hand-written formula over Balls; over plain arrays where it uses functions that Balls do not support."""
+def _evaluate(f: Function, given: tuple[Any, ...], fmt: Format) -> tuple[Any, list[int]]:
+    """What the hand-written formula returns, and the leaves of ``given`` into which it wrote.
+
+    It gets Balls; plain arrays where it uses functions that Balls do not support. Both are copies, which the next question does not see.
+    """
+    leaves, rebuild = flatten(given)
+    floating = [is_tensor(x) or np.asarray(x).dtype.kind == "f" for x in leaves]
+
+    def evaluated(
+        make: Callable[[Any], Any], call: Callable[[tuple[Any, ...]], Any]
+    ) -> tuple[Any, list[int]]:
+        made = [make(x) if one else x for x, one in zip(leaves, floating, strict=True)]
+        before = [np.copy(parts(x)[0]) if one else None for x, one in zip(made, floating, strict=True)]
+        found = call(rebuild(made))
+        return found, [
+            k
+            for k, x in enumerate(before)
+            if x is not None and not np.array_equal(parts(made[k])[0], x, equal_nan=True)
+        ]
+
     try:
-        return called(f, balls)
+        return evaluated(lambda x: exact(x, fmt), lambda xs: called(f, xs))
     except (NoRuleError, TracingError):
-        return f(*plain)
+        return evaluated(np.copy, lambda xs: f(*xs))
+
+
+def _add_written(
+    aggregation: Aggregation, who: str, names: Sequence[str], written: Sequence[int], question: Question
+) -> None:
+    for k in written:
+        note = f"{who} wrote into {names[k]}, which belongs to its caller; a copy is expected: x.copy()"
+        aggregation.add("the arguments", Comparison(note=note), question)
 
 
 def _has_non_finite(got: Ball | PlainArray | None) -> bool:
@@ -272,9 +300,10 @@ def _has_non_finite(got: Ball | PlainArray | None) -> bool:
 
 
 def _over_arrays(f: Function, *args: Any) -> Any:
-    """The hand-written formula over plain arrays."""
+    """The hand-written formula over copies of plain arrays."""
+    leaves, rebuild = flatten(args)
     with np.errstate(all="ignore"):
-        return f(*args)
+        return f(*rebuild([x.copy() if isinstance(x, np.ndarray) else x for x in leaves]))
 
 
 def _confirmed(got: Any, plain: Any) -> Any:
@@ -307,6 +336,11 @@ def _flat_cotangents(got: Any, args: Sequence[Any]) -> list[Any]:
             for leaf in leaves
         )
     return found
+
+
+def _or_zeros(got: Any, expected: Ball | PlainArray) -> Any:
+    """A cotangent; zeros for None where zero is due."""
+    return np.zeros(np.shape(expected)) if got is None and not np.any(parts(expected)[0]) else got
 
 
 def _values(got: Ball | PlainArray | None) -> Callable[[], PlainArray | None]:

@@ -105,6 +105,7 @@ SINGLE = "with a single element"
 SPARSE = "mostly zero"
 CONSTANT = "with one number everywhere"
 ONES = "of ones"
+SMALL = "very small"
 LARGE = "very large"
 ZERO = "of zeros"
 DRAWS: dict[str, Draw] = {
@@ -114,10 +115,11 @@ DRAWS: dict[str, Draw] = {
     SPARSE: sparse,
     CONSTANT: constant,
     ONES: ones,
-    "very small": tiny,
+    SMALL: tiny,
     LARGE: huge,
     ZERO: zero,
 }
+WITHOUT_GRADIENT = f"{WHOLE}, the cotangents without requires_grad"  # of a double backward
 # Draws that a check of torch gives with strides of 0 along the axis.
 EQUAL_FIRST, EQUAL_SECOND, EQUAL_LAST = (
     "equal along the first axis",

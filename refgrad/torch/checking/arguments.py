@@ -32,6 +32,10 @@ def usage(who: str, func: object, reference: object, dtypes: object, repeats: ob
         raise ArgumentError(
             f"func is the class {func.__name__}; a callable is expected. Pass {func.__name__}.apply"
         )
+    if isinstance(func, type) and issubclass(func, torch.nn.Module):
+        raise ArgumentError(
+            f"func is the class {func.__name__}; a module is expected. Pass {func.__name__}() with its arguments"
+        )
     for name, given in (("func", func), ("reference", reference)):
         if not callable(given):
             raise ArgumentError(
@@ -56,12 +60,22 @@ def outputs_of(y: object, who: str) -> tuple[Any, ...]:
 def active_of(arguments: Sequence[Any], who: str) -> list[int]:
     """The positions of the differentiated inputs: those that require a gradient, or all floating-point tensors where none does.
 
-    Raises DtypeError for NumPy arrays and where there is no floating-point tensor; ArgumentError for tensors in lists.
+    Raises DtypeError for NumPy arrays and where there is no floating-point tensor; ArgumentError for tensors in lists, and for
+    sparse ones and those without numbers.
     """
     for k, x in enumerate(arguments):
         if isinstance(x, np.ndarray) and x.dtype.kind == "f":
             raise DtypeError(
                 f"input {k} is a NumPy array; a tensor is expected, which is cast to each dtype. Pass torch.tensor(x)"
+            )
+        if isinstance(x, Tensor) and x.is_meta:
+            raise ArgumentError(
+                f"input {k} is on the device meta, which holds no numbers; a tensor with numbers is expected"
+            )
+        if isinstance(x, Tensor) and x.layout != torch.strided:
+            raise ArgumentError(
+                f"input {k} has the layout {x.layout}; a dense tensor is expected. Convert it inside: {who}(lambda x: func(x.to_sparse()), "
+                "(x.to_dense(),), reference=...)"
             )
         if not is_leaf(x) and any(isinstance(leaf, Tensor) for leaf in flatten(x)[0]):
             raise ArgumentError(

@@ -19,10 +19,12 @@ from refgrad.testing.checks.array_verdict import Question
 from refgrad.testing.checks.seeds import WHOLE
 from refgrad.testing.judging.verdict import ERROR, UNSUPPORTED, Comparison, Verdict
 from refgrad.torch.checking import (
+    computed_inputs,
     further_calls,
     kept_inputs,
     kinks,
     no_cotangent,
+    one_graph,
     one_tensor,
     overwritten,
     plan,
@@ -45,7 +47,14 @@ from refgrad.torch.refusal import described, fails_inside_torch, refuses
 from refgrad.tracing.ball import parts
 
 # Of func, in ways in which a program uses it.
-_USES = (further_calls.judge, overwritten.judge, kept_inputs.judge, one_tensor.judge)
+_USES = (
+    one_graph.judge,
+    computed_inputs.judge,
+    further_calls.judge,
+    overwritten.judge,
+    kept_inputs.judge,
+    one_tensor.judge,
+)
 _STREAM = 1  # distinguishes the generator from one with the same seed that made the user's inputs
 
 

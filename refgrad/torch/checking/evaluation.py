@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.nn import Parameter
 
 from refgrad.arguments import kind
 from refgrad.arrays import PlainArray
@@ -20,7 +21,7 @@ from refgrad.errors import ArgumentError
 from refgrad.torch.checking.arguments import outputs_of
 from refgrad.torch.checking.complex_tensors import lazy_variants
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, arranged
-from refgrad.torch.checking.memory import MemoryWatch, fingerprint, places, same_bits
+from refgrad.torch.checking.memory import GRADIENT, MemoryWatch, fingerprint, places, same_bits
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.forward_mode import dual_level, make_dual
 
@@ -124,7 +125,9 @@ class Evaluator:
                 if self.single_backward == once:
                     raise
                 answer.found = gradients()  # torch refused the first time, before it freed anything
-            answer.written = watch.written()
+            answer.written = watch.written() + [
+                GRADIENT.format(k) for k in active if arguments[k].grad is not None
+            ]
             if twice:
                 answer.found = tuple(None if g is None else g.clone() for g in answer.found)
                 again = self.reverse(request, cotangents).found if self.single_backward else gradients()
@@ -202,14 +205,35 @@ class Evaluator:
         return first, self._differentiated(request, xs, cotangents)
 
     def after_writing(
-        self, request: Request, cotangents: Sequence[PlainArray | None], k: int, numbers: Tensor
+        self,
+        request: Request,
+        cotangents: Sequence[PlainArray | None],
+        k: int,
+        factor: float,
+        *,
+        output: bool,
     ) -> tuple[Tensor | None, ...]:
-        """The gradients of a call, with other numbers written into input k before the backward. Raises Raised."""
+        """The gradients of a call, with input k (or output k) multiplied in place before the backward. Raises Raised."""
         xs = self._arranged(request, request.question.active, MemoryWatch())
         outputs = self._call(xs)
-        with torch.no_grad():
-            xs[k].copy_(numbers)
         try:
+            with torch.no_grad():
+                (outputs if output else xs)[k].mul_(factor)
+            return self._gradients(request, outputs, xs, cotangents)
+        except Exception as error:
+            raise Raised(error, "backward") from error
+
+    def after_another(
+        self,
+        request: Request,
+        cotangents: Sequence[PlainArray | None],
+        former: Sequence[PlainArray | None],
+    ) -> tuple[Tensor | None, ...]:
+        """The gradients of a call whose backward has run for the cotangents ``former`` before. Raises Raised."""
+        xs = self._arranged(request, request.question.active, MemoryWatch())
+        outputs = self._call(xs)
+        try:
+            self._gradients(request, outputs, xs, former, retain_graph=True)
             return self._gradients(request, outputs, xs, cotangents)
         except Exception as error:
             raise Raised(error, "backward") from error
@@ -230,12 +254,17 @@ class Evaluator:
         outputs: Sequence[Tensor],
         xs: Sequence[Any],
         cotangents: Sequence[PlainArray | None],
+        *,
+        retain_graph: bool = False,
     ) -> tuple[Tensor | None, ...]:
         active, seeds = request.question.active, self._seeds(request, outputs, cotangents, MemoryWatch())
         if not seeds:
             return (None,) * len(active)
         found = self._grad(
-            [outputs[k] for k in seeds], [xs[k] for k in active], list(seeds.values()), retain_graph=False
+            [outputs[k] for k in seeds],
+            [xs[k] for k in active],
+            list(seeds.values()),
+            retain_graph=retain_graph,
         )
         return tuple(g if g is None or g.layout == torch.strided else g.to_dense() for g in found)
 
@@ -301,7 +330,10 @@ class Evaluator:
                 found.append(x)
                 continue
             placed = arranged(x, layout)
-            found.append(placed.tensor.requires_grad_() if k in active else placed.tensor)
+            if isinstance(self.arguments[k], Parameter):
+                found.append(Parameter(placed.tensor, k in active))
+            else:
+                found.append(placed.tensor.requires_grad_(k in active))
             watch.add(placed, f"input {k}")
         self._places |= places(found)
         return found

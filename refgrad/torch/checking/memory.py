@@ -11,6 +11,7 @@ from torch import Tensor
 
 from refgrad.torch.checking.layouts import Arranged
 
+GRADIENT = "the .grad of input {}, to which torch adds what the backward returns"
 _KEPT = 2**20  # bytes of memory that are compared directly; more are compared by a hash
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from refgrad.arrays import PlainArray
 from refgrad.bounds.formats import Format, format_of
@@ -69,9 +70,18 @@ def finer_dtypes(arguments: Sequence[Any], judged: torch.dtype) -> set[torch.dty
 
 
 def in_dtype(arguments: Sequence[Any], dtype: torch.dtype, kept: Collection[int]) -> tuple[Any, ...]:
-    """The arguments with every floating-point tensor in ``dtype``, but for those at ``kept``, each in its own memory layout."""
+    """The arguments with every floating-point tensor in ``dtype``, but for those at ``kept``, each in its own memory layout.
+
+    A parameter of a module remains one: a func may take another path for it.
+    """
+
+    def converted(x: Any, dtype: torch.dtype) -> Any:
+        found = cast(x, dtype)
+        return Parameter(found, False) if isinstance(x, Parameter) else found
+
     return tuple(
-        cast(x, x.dtype if k in kept else dtype) if _is_floating(x) else x for k, x in enumerate(arguments)
+        converted(x, x.dtype if k in kept else dtype) if _is_floating(x) else x
+        for k, x in enumerate(arguments)
     )
 
 

@@ -17,7 +17,6 @@ from refgrad.arrays import PlainArray
 from refgrad.formula import by_each
 from refgrad.testing.checks.aggregation import Aggregation
 from refgrad.testing.checks.array_verdict import Question
-from refgrad.testing.checks.seeds import WHOLE
 from refgrad.testing.judging.alternative_formulas import Reach, apart, largest, widened
 from refgrad.testing.judging.compare import compare
 from refgrad.testing.judging.imprecision import Hidden
@@ -27,7 +26,7 @@ from refgrad.testing.power.array_mutations import planted
 from refgrad.torch.checking.evaluation import Raised
 from refgrad.torch.checking.memory import wrote_into
 from refgrad.torch.checking.mixed_dtypes import dtypes_of
-from refgrad.torch.checking.orders import Answer, Answers, NotOfferedError, Order, Seeds
+from refgrad.torch.checking.orders import REVERSE_OVER_REVERSE, Answer, Answers, NotOfferedError, Order, Seeds
 from refgrad.torch.checking.roundings import counted_while
 from refgrad.torch.checking.seeding import Draw, Placed, draws
 from refgrad.torch.checking.subject import Subject
@@ -88,7 +87,7 @@ def verdicts(
         cotangents=None if cotangents is None else subject.cotangents(cotangents),
     )
     for check in checks:
-        check.ordinary = [draw for draw in all_draws if draw.complete]
+        check.ordinary = [draw for draw in all_draws if draw.ordinary]
     for turn, draw in enumerate(all_draws):
         derivatives = cache(subject.derivatives)  # the orders share the reference's derivatives
         for check in checks:
@@ -101,7 +100,7 @@ class _Check:
     """One order: answers of torch, compared with the reference. An exception of torch or func becomes its verdict.
 
     loss       the relative error of the roundings of torch's operations, once computed
-    ordinary   the draws without a missing seed
+    ordinary   the draws of the whole significand without a missing seed
     most       for each of these, its seeds and the largest element of each array
     """
 
@@ -118,6 +117,8 @@ class _Check:
         """Evaluate one question, the first one twice, and add the answers."""
         if self.aggregation.failure is not None or len(draw.many) < self.order.batch:
             return
+        if draw.seeds.constant and self.order is not REVERSE_OVER_REVERSE:
+            return  # the other orders differentiate by no cotangent
         many, question = self._batch(draw), self._question(draw)
         try:
             found = self._answers(draw, many, question)
@@ -209,7 +210,7 @@ class _Check:
     def _question(self, draw: Draw) -> Question:
         used = [k for k, y_bar in zip(self.subject.used, draw.seeds.y_bars, strict=True) if y_bar is not None]
         return Question(
-            self.order.name, WHOLE, self.subject.active, tuple(used), draw.layout, draw.seed_layout
+            self.order.name, draw.kind, self.subject.active, tuple(used), draw.layout, draw.seed_layout
         )
 
     def _answers(self, draw: Draw, many: tuple[Seeds, ...], question: Question) -> Answers:

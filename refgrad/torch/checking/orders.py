@@ -46,12 +46,14 @@ class Seeds:
 
     y_bars, y_bar_dots     cotangents of the outputs and their tangents, one for each output, of its shape
     x_dots, x_dots_again   tangents of the inputs, one for each input, of its shape
+    constant               whether the cotangents require no gradient, as that of a loss, which is 1
     """
 
     y_bars: tuple[Tensor | None, ...]
     x_dots: tuple[Tensor | None, ...]
     y_bar_dots: tuple[Tensor | None, ...]
     x_dots_again: tuple[Tensor | None, ...]
+    constant: bool = False
 
     def groups(self) -> tuple[tuple[Tensor | None, ...], ...]:
         """The four groups, in the order of the fields and of the seeds in evidence."""
@@ -146,13 +148,14 @@ def reverse_of_gradients(
     """Double backward. With ``at_once``, for the tangents of all Seeds, with the cotangents of the first."""
     leaves = leaves_of(xs)
     y_bars = [None if y_bar is None else _leaf(y_bar) for y_bar in many[0].y_bars]
+    varied = [None] * len(y_bars) if many[0].constant else y_bars
     ys = f(*leaves)
-    x_bars = _gradients(ys, leaves, y_bars)
+    x_bars = _gradients(ys, leaves, many[0].y_bars if many[0].constant else y_bars)
     _raise_recorded_errors(x_bars)
     x_dots = by_position([seeds.x_dots for seeds in many])
     weights = [same and (torch.stack(same) if at_once else same[0]) for same in x_dots]
     pairs = [(g, w) for g, w in present(x_bars, weights) if g.requires_grad]
-    targets = [*leaves, *[y_bar for y_bar in y_bars if y_bar is not None]]
+    targets = [*leaves, *[y_bar for y_bar in varied if y_bar is not None]]
     found: Sequence[Tensor | None] = [None] * len(targets)
     if pairs:
         found = torch.autograd.grad(
@@ -160,7 +163,7 @@ def reverse_of_gradients(
         )
     why = "" if pairs else _NO_GRAPH
     return answers(SECOND_GRADIENT, found[: len(xs)], xs, why=why) + answers(
-        OF_COTANGENT, _in_positions(found[len(xs) :], y_bars), ys, y_bars, why
+        OF_COTANGENT, _in_positions(found[len(xs) :], varied), ys, varied, why
     )
 
 

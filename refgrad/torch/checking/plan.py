@@ -16,8 +16,6 @@ from refgrad.testing.checks.seeds import (
     EQUAL_LAST,
     EQUAL_SECOND,
     ONES,
-    SINGLE,
-    SPARSE,
     WHOLE,
     ZERO,
 )
@@ -138,8 +136,9 @@ def forward(arguments: Sequence[object], active: tuple[int, ...], *, fast: bool)
     yield first
     if fast:
         return
-    for kind in (SINGLE, SPARSE):
-        yield replace(first, question=replace(first.question, draw=kind))
+    for kind in DRAWS:
+        if kind != WHOLE:
+            yield replace(first, question=replace(first.question, draw=kind))
     for layout in (PERMUTED, SWAPPED, GAPS, ROWS_APART):
         if layout in _distinct_layouts([arguments[k] for k in active]):
             yield replace(first, question=replace(first.question, seed_layout=layout))

@@ -9,13 +9,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from refgrad.testing.checks.seeds import WHOLE, drawn
+from refgrad.testing.checks.seeds import (
+    DRAWS,
+    LARGE,
+    SINGLE,
+    SMALL,
+    SPARSE,
+    WHOLE,
+    WITHOUT_GRADIENT,
+    ZERO,
+    drawn,
+)
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN, arranged, distinct_layouts
 from refgrad.torch.checking.memory import same_bits
 from refgrad.torch.checking.orders import Seeds
 from refgrad.torch.checking.subject import Subject
 
 _ALONE = 4  # inputs, and outputs, that are judged alone, at most
+# Products of two large or small seeds leave the range within which a formula keeps its digits; zeros give zeros.
+_KINDS = [kind for kind in DRAWS if kind not in (WHOLE, SMALL, LARGE, ZERO)]
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,7 @@ class Draw:
     many: tuple[Seeds, ...]
     layout: str
     seed_layout: str
+    kind: str = WHOLE
 
     @property
     def seeds(self) -> Seeds:
@@ -32,9 +45,9 @@ class Draw:
         return self.many[0]
 
     @property
-    def complete(self) -> bool:
-        """Whether all seeds are given."""
-        return all(t is not None for t in (*self.seeds.x_dots, *self.seeds.y_bar_dots))
+    def ordinary(self) -> bool:
+        """Whether all seeds are given, and use the whole significand."""
+        return self.kind == WHOLE and all(t is not None for t in (*self.seeds.x_dots, *self.seeds.y_bar_dots))
 
 
 def draws(
@@ -46,10 +59,11 @@ def draws(
     batch: int,
     cotangents: Sequence[Tensor | None] | None = None,
 ) -> list[Draw]:
-    """Seeds that use the whole significand.
+    """Seeds that use the whole significand, and of other kinds.
 
-    repeats      number of complete draws, each in another layout
-    alone        whether there is also a draw for each tangent and each cotangent alone
+    repeats      number of complete draws of the whole significand, each in another layout
+    alone        whether there is also a draw for each tangent and each cotangent alone, one of each other kind, and one with cotangents
+                 that require no gradient
     batch        number of sets of seeds in a draw, for orders that take several at once
     cotangents   those to use in place of random ones, one for each output with a gradient
     """
@@ -64,6 +78,11 @@ def draws(
             Draw((part,), GIVEN, CONTIGUOUS)
             for part in _each_alone(_drawn(subject, rng, 0, False, cotangents))
         ]
+        found += [
+            Draw((_drawn(subject, rng, 0, False, cotangents, kind),), GIVEN, CONTIGUOUS, kind)
+            for kind in _KINDS
+        ]
+        found.append(Draw((replace(found[0].seeds, constant=True),), GIVEN, CONTIGUOUS, WITHOUT_GRADIENT))
     return found
 
 
@@ -79,23 +98,28 @@ def _drawn(
     repeat: int,
     expanded: bool,
     cotangents: Sequence[Tensor | None] | None,
+    kind: str = WHOLE,
 ) -> Seeds:
-    def seed(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        one = drawn(WHOLE, rng, () if expanded else shape, subject.fmt)
+    def seed(shape: tuple[int, ...], dtype: torch.dtype, kind: str) -> Tensor:
+        one = drawn(kind, rng, () if expanded else shape, subject.fmt)
         t = torch.as_tensor(np.array(np.broadcast_to(one, shape))).to(subject.torch_device, dtype)
         names = distinct_layouts(t)
         if expanded:
             return arranged(t, EXPANDED).tensor
         return arranged(t, names[(repeat - 1) % len(names)]).tensor if repeat and names else t
 
-    def of_outputs() -> tuple[Tensor, ...]:
-        return tuple(seed(shape, dtype) for shape, dtype in zip(subject.shapes, subject.dtypes, strict=True))
+    def of_outputs(kind: str) -> tuple[Tensor, ...]:
+        return tuple(
+            seed(shape, dtype, kind) for shape, dtype in zip(subject.shapes, subject.dtypes, strict=True)
+        )
 
-    def of_inputs() -> tuple[Tensor, ...]:
-        return tuple(seed(tuple(x.shape), x.dtype) for x in subject.xs)
+    def of_inputs(kind: str) -> tuple[Tensor, ...]:
+        return tuple(seed(tuple(x.shape), x.dtype, kind) for x in subject.xs)
 
-    y_bars = of_outputs() if cotangents is None else tuple(cotangents)
-    return Seeds(y_bars, of_inputs(), of_outputs(), of_inputs())
+    # The elements of two seeds that are mostly zero seldom meet, and their derivative is zero but for rounding.
+    other = WHOLE if kind in (SINGLE, SPARSE) else kind
+    y_bars = of_outputs(other) if cotangents is None else tuple(cotangents)
+    return Seeds(y_bars, of_inputs(kind), of_outputs(kind), of_inputs(other))
 
 
 def _each_alone(seeds: Seeds) -> list[Seeds]:
@@ -134,18 +158,16 @@ class Placed:
             [f"the tangent of cotangent {k}" for k in subject.used],
             [f"the second tangent of input {k}" for k in subject.active],
         )
-        self.many = [
-            Seeds(
-                *[
-                    tuple(
-                        None if t is None else self._laid(t, GIVEN, name)
-                        for t, name in zip(group, some, strict=True)
-                    )
-                    for group, some in zip(seeds.groups(), names, strict=True)
-                ]
-            )
-            for seeds in many
-        ]
+        self.many = []
+        for seeds in many:
+            y_bars, x_dots, y_bar_dots, x_dots_again = [
+                tuple(
+                    None if t is None else self._laid(t, GIVEN, name)
+                    for t, name in zip(group, some, strict=True)
+                )
+                for group, some in zip(seeds.groups(), names, strict=True)
+            ]
+            self.many.append(Seeds(y_bars, x_dots, y_bar_dots, x_dots_again, seeds.constant))
 
     def _laid(self, x: Tensor, layout: str, name: str) -> Tensor:
         place = arranged(x, layout)

@@ -203,3 +203,63 @@ def test_tied_elements_are_judged_together() -> None:
     assert check_vjp(lambda x: np.max(x, -1), shared, (x,))
     with pytest.raises(GradientMismatch, match="tied elements"):
         check_vjp(lambda x: np.max(x, -1), twice, (x,))
+
+
+def into_the_cotangent(y_bar, x):
+    y_bar *= 3 * x * x
+    return y_bar
+
+
+def into_the_argument(y_bar, x):
+    x *= 2
+    return 3 * y_bar * x * x / 4
+
+
+def into_a_copy(y_bar, x):
+    y_bar = y_bar.copy()
+    y_bar *= 3 * x * x
+    return y_bar
+
+
+def cube(x):
+    return x * x * x
+
+
+@pytest.mark.parametrize(
+    ("formula", "name"), [(into_the_cotangent, "y_bar"), (into_the_argument, "argument 0")]
+)
+def test_a_formula_that_writes_into_an_argument_is_named(formula, name: str) -> None:
+    x = X.copy()
+    report = check_vjp(cube, formula, (x,), raise_exception=False)
+    assert report.status == "disagree"
+    assert f"f_vjp wrote into {name}, which belongs to its caller" in report.summary()
+    assert " got " not in report.summary()  # the next question has the numbers as given
+    np.testing.assert_array_equal(x, X)
+    assert check_vjp(cube, into_a_copy, (x,))
+
+
+def test_so_is_one_that_writes_into_plain_arrays() -> None:
+    def formula(y_bar, x):
+        y_bar[...] = [float(b) * 3 * float(a) ** 2 for a, b in zip(x, y_bar, strict=True)]
+        return y_bar
+
+    report = check_vjp(cube, formula, (X,), raise_exception=False)
+    assert report.status == "disagree"
+    assert "f_vjp wrote into y_bar" in report.summary()
+
+
+def test_a_jvp_that_writes_into_a_tangent_is_named() -> None:
+    def formula(xs, x_dots):
+        return np.multiply(3 * xs[0] ** 2, x_dots[0], out=x_dots[0])
+
+    report = check_jvp(cube, formula, (X,), raise_exception=False)
+    assert report.status == "disagree"
+    assert "f_jvp wrote into the tangent of argument 0" in report.summary()
+
+
+def test_none_as_a_cotangent_stands_for_zeros() -> None:
+    x = X + 0.25
+    report = check_vjp(lambda a, b: np.sign(a) * b, lambda y_bar, a, b: (None, y_bar * np.sign(a)), (x, x))
+    assert report.status == "agree"
+    jvp = check_jvp(np.sign, lambda xs, x_dots: None, (x,), raise_exception=False)
+    assert jvp.status == "disagree"  # a rule of forward mode that gives nothing

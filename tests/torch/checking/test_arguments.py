@@ -26,6 +26,8 @@ def test_inputs_that_require_a_gradient_or_all_of_floating_point() -> None:
         ((torch.arange(2), "a"), DtypeError, "got \\['torch.int64', 'str'\\]"),
         ((np.ones(2),), DtypeError, "Pass torch.tensor"),
         (([torch.ones(2)],), ArgumentError, "input 0 is a list of tensors"),
+        ((torch.eye(2).to_sparse(),), ArgumentError, "input 0 has the layout torch.sparse_coo; a dense"),
+        ((torch.ones(2, device="meta"),), ArgumentError, "input 0 is on the device meta"),
         ((SimpleNamespace(w=torch.ones(2)),), ArgumentError, "input 0 is a SimpleNamespace of tensors"),
     ],
 )
@@ -38,6 +40,7 @@ def test_other_inputs(inputs, error, words) -> None:
     ("changed", "words"),
     [
         ({"func": Cube}, "func is the class Cube"),
+        ({"func": torch.nn.Tanh}, "func is the class Tanh; a module is expected"),
         ({"func": 3}, "func is an int"),
         ({"reference": None}, "reference is None"),
         ({"reference": 3}, "reference is an int"),

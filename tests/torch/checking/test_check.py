@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -76,3 +77,23 @@ def test_create_graph_is_blamed_only_where_the_gradient_is_right_without_it() ->
     )
     assert report.status == "disagree"
     assert "create_graph" not in report.summary()
+
+
+def test_none_stands_for_zeros_and_is_compared() -> None:
+    class Sign(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return torch.sign(x)
+
+        @staticmethod
+        def backward(ctx, y_bar):
+            return None
+
+    x = torch.randn(3)
+    report = gradcheck(Sign.apply, (x,), reference=np.sign, dtypes=("float64", "bfloat16"))
+    assert [v.status for _, v in report.verdicts if v.mode == "reverse"] == ["agree", "agree"]
+    assert all(v.elements for _, v in report.verdicts if v.mode == "reverse")
+    wrong = gradcheck(
+        Sign.apply, (x,), reference=lambda x: np.sign(x) + 0 * x * x + x * 1e-9, raise_exception=False
+    )
+    assert wrong.status == "disagree"

@@ -291,3 +291,62 @@ def test_overwriting_takes_tensors_that_no_call_had_before(monkeypatch) -> None:
     evaluator.overwriting(ask, [], (torch.zeros(3),))
     assert [x is a for x in seen] == [True, False, False]
     assert b.tolist() == [1, 1, 1]
+
+
+def test_a_write_into_the_grad_of_an_input_is_named() -> None:
+    """torch adds what the backward returns to it, and so the gradient counts twice."""
+
+    class Adding(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, w):
+            ctx.inputs = x, w
+            return x * w
+
+        @staticmethod
+        def backward(ctx, y_bar):
+            x, w = ctx.inputs
+            if w.requires_grad:
+                w.grad = y_bar * x.detach()
+            return y_bar * w, y_bar * x
+
+    report = gradcheck(
+        Adding.apply, (torch.randn(3), torch.randn(3)), reference=lambda x, w: x * w, raise_exception=False
+    )
+    assert report.status == "disagree"
+    assert (
+        "func wrote into the .grad of input 1, to which torch adds what the backward returns"
+        in report.summary()
+    )
+
+
+def test_a_parameter_remains_one() -> None:
+    seen = []
+
+    def func(x, w):
+        seen.append((isinstance(x, torch.nn.Parameter), isinstance(w, torch.nn.Parameter), w.requires_grad))
+        return x * w
+
+    evaluator = Evaluator(func, (torch.ones(3), torch.nn.Parameter(torch.ones(3))))
+    for active in ((0, 1), (0,)):
+        question = Question("reverse", "of the whole significand", active, (0,), "", "contiguous")
+        evaluator.reverse(Request(question, 0, ("contiguous", "with gaps"), (0,)), [np.ones(3)])
+    assert seen == [(False, True, True), (False, True, False)]
+
+
+@pytest.mark.parametrize(("factor", "status"), [(1.0, "agree"), (0.5, "disagree")])
+def test_the_path_of_a_parameter_is_judged(factor, status) -> None:
+    class Product(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, w):
+            ctx.factor = factor if isinstance(w, torch.nn.Parameter) else 1.0
+            ctx.save_for_backward(x, w)
+            return x * w
+
+        @staticmethod
+        def backward(ctx, y_bar):
+            x, w = ctx.saved_tensors
+            return y_bar * w, ctx.factor * y_bar * x
+
+    inputs = torch.randn(3), torch.nn.Parameter(torch.randn(3))
+    report = gradcheck(Product.apply, inputs, reference=lambda x, w: x * w, raise_exception=False)
+    assert report.status == status

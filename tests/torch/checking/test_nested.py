@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from refgrad.errors import NoRuleError  # noqa: E402
+from refgrad.torch import gradgradcheck  # noqa: E402
 from refgrad.torch.checking.nested import verdicts  # noqa: E402
 from refgrad.torch.checking.orders import (  # noqa: E402
     FORWARD_OVER_REVERSE,
@@ -277,3 +278,56 @@ def test_an_assertion_that_fails_inside_torch_is_no_error_of_the_function() -> N
     for order in ORDERS.values():
         verdict, _ = judged(torch.func.vmap(Generated.apply), order=order)
         assert verdict.status == ("agree" if order is REVERSE_OVER_REVERSE else "unsupported"), verdict.reason
+
+
+class CubeSlope(torch.autograd.Function):
+    """3 g x² with a derivative of its own, for which ``wrong`` says where it is wrong."""
+
+    wrong = staticmethod(lambda ctx, x_dot, x, g: False)
+
+    @staticmethod
+    def forward(ctx, x, g):
+        ctx.save_for_backward(x, g)
+        return 3 * g * x * x
+
+    @classmethod
+    def backward(cls, ctx, x_dot):
+        x, g = ctx.saved_tensors
+        factor = 0.5 if cls.wrong(ctx, x_dot, x, g) else 1.0
+        return factor * 6 * x_dot * g * x, 3 * x_dot * x * x
+
+
+def cube_wrong(where):
+    slope = type("Slope", (CubeSlope,), {"wrong": staticmethod(where)})
+
+    class Cube(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x * x
+
+        @staticmethod
+        def backward(ctx, y_bar):
+            return slope.apply(ctx.saved_tensors[0], y_bar)
+
+    return Cube.apply
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        (
+            lambda ctx, x_dot, x, g: not ctx.needs_input_grad[1],
+            "seeds of the whole significand, the cotangents without requires_grad",
+        ),
+        (lambda ctx, x_dot, x, g: bool((g == 1).all()), "seeds of ones"),
+        (lambda ctx, x_dot, x, g: int(torch.count_nonzero(x_dot)) == 1, "seeds with a single element"),
+    ],
+)
+def test_a_double_backward_that_is_wrong_for_some_seeds_alone_is_caught(where, words) -> None:
+    x = torch.randn(6, generator=torch.Generator().manual_seed(0))
+    report = gradgradcheck(cube_wrong(where), (x,), reference=lambda x: x * x * x, raise_exception=False)
+    assert report.status == "disagree"
+    assert words in report.summary()
+    right = gradgradcheck(cube_wrong(CubeSlope.wrong), (x,), reference=lambda x: x * x * x)
+    assert right.status == "agree"

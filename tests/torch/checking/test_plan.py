@@ -78,6 +78,7 @@ def test_forward_mode_asks_for_each_input_alone() -> None:
     asks = list(forward((X, W), (0, 1), fast=False))
     assert {a.seeded for a in asks} == {(0, 1), (0,), (1,)}
     assert {a.question.seed_layout for a in asks} >= {"permuted", "with gaps"}
+    assert {a.question.draw for a in asks} == set(DRAWS)
 
 
 def test_inputs_and_cotangents_have_orders_of_the_axes_at_once() -> None:

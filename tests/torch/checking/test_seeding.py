@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from refgrad.testing.checks.seeds import DRAWS, LARGE, ONES, SINGLE, SMALL, WHOLE, WITHOUT_GRADIENT, ZERO  # noqa: E402
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN, PERMUTED  # noqa: E402
 from refgrad.torch.checking.seeding import Placed, draws  # noqa: E402
 from refgrad.torch.checking.subject import Subject  # noqa: E402
@@ -47,11 +48,25 @@ def test_layouts_take_turns() -> None:
 
 
 def test_each_tangent_and_each_cotangent_comes_alone_too() -> None:
-    *_, x_alone, y_alone, first_alone, second_alone = (draw.seeds for draw in seeds())
+    x_alone, y_alone, first_alone, second_alone = (draw.seeds for draw in seeds()[3:7])
     assert [t is None for t in (*x_alone.x_dots, *y_alone.x_dots)] == [False, True, True, False]
     assert [t is None for t in (*first_alone.y_bars, *second_alone.y_bar_dots)] == [False, True, True, False]
-    assert [draw.complete for draw in seeds()] == [True] * 3 + [False] * 4
+    assert [draw.ordinary for draw in seeds()] == [True] * 3 + [False] * 10
     assert len(seeds(alone=False)) == 3
+
+
+def test_other_kinds_and_cotangents_without_a_gradient_come_last() -> None:
+    *kinds, constant = seeds()[7:]
+    assert [draw.kind for draw in kinds] == [
+        kind for kind in DRAWS if kind not in (WHOLE, SMALL, LARGE, ZERO)
+    ]
+    ones = next(draw.seeds for draw in kinds if draw.kind == ONES)
+    assert all((t == 1).all() for group in ones.groups() for t in group)
+    single = next(draw.seeds for draw in kinds if draw.kind == SINGLE)
+    assert [torch.count_nonzero(t[0]).item() for t in single.groups()] == [12, 1, 1, 12]
+    assert [draw.seeds.constant for draw in seeds()] == [False] * 12 + [True]
+    assert constant.kind == WITHOUT_GRADIENT
+    assert Placed(subject(), GIVEN, constant.many).many[0].constant
 
 
 def test_cotangents_that_are_given_are_taken() -> None:

@@ -16,6 +16,7 @@ from . import (
     arithmetic,
     attention,
     effects,
+    graphs,
     guarded,
     indexing,
     layouts,
@@ -30,6 +31,7 @@ from .record import Kind, Specimen
 SPECIMENS: tuple[Specimen, ...] = (
     *normalisation.SPECIMENS, *losses.SPECIMENS, *attention.SPECIMENS, *sliding.SPECIMENS, *indexing.SPECIMENS, *layouts.SPECIMENS,
     *uses.SPECIMENS, *stated.SPECIMENS, *arithmetic.SPECIMENS, *effects.SPECIMENS, *guarded.SPECIMENS,
+    *graphs.SPECIMENS,
 )  # fmt: skip
 
 

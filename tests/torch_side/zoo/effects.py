@@ -163,6 +163,17 @@ def ratio_jvp_first_alone(ctx, a_dot, b_dot):
     return a_dot if b_dot is None else ratio_jvp(ctx, a_dot, b_dot)
 
 
+def ratio_jvp_flushed(ctx, a_dot, b_dot):
+    small = [torch.where(t.abs() < 1e-3, 0.0, t) for t in (_zero(a_dot, ctx.a), _zero(b_dot, ctx.b))]
+    return ratio_jvp(ctx, *small)
+
+
+def ratio_jvp_of_ones(ctx, a_dot, b_dot):
+    """Tangents of ones, with which a directional derivative begins, take a path of their own, which forgets the divisor's."""
+    ones = a_dot is not None and bool((a_dot == 1).all())
+    return ratio_jvp(ctx, a_dot, None if ones else b_dot)
+
+
 def ratio_jvp_as_dense(ctx, a_dot, b_dot):
     return ratio_jvp(ctx, None if a_dot is None else as_dense(a_dot), b_dot)
 
@@ -286,6 +297,8 @@ SPECIMENS = (
     _forward("one tangent of two gives zero", ratio_jvp_needs_both),
     _forward("tangent of the numerator alone", ratio_jvp_first_alone),
     _forward("tangent read as if dense", ratio_jvp_as_dense),
+    _forward("small tangents flushed", ratio_jvp_flushed),
+    _forward("tangents of ones on a path of their own", ratio_jvp_of_ones),
     _second("slope detached", tanh, tanh_backward, tanh_detached, np.tanh, X),
     _second("second derivative halved", square, square_backward, square_wrong_second, np.square, X),
     _second("second derivative, cotangent lost", product, product_backward, product_cotangent_lost, lambda a, b: a * b,

@@ -37,6 +37,7 @@ class Kind(StrEnum):
     STATED = "a stated derivative"
     WRITING = "writing into an argument"
     TWICE = "another answer when asked again"
+    LEAF = "leaf or no leaf"
     FORWARD = "forward mode"
     SECOND = "second order"
 
