@@ -343,7 +343,10 @@ def test_the_policy_states_the_schemas_that_are_written(case: Case, tmp_path: Pa
             ("saved check", saved),
         )
     ]
-    for name, written, optional in (("case", case.to_dict(), {"order"}), ("graph", graph, set())):
+    for name, written, optional in (
+        ("case", case.to_dict(), {"order", "cotangent_layout"}),
+        ("graph", graph, set()),
+    ):
         table = text.partition(f"## A {name}\n")[2].partition("|---|---|\n")[2].partition("\n\n")[0]
         listed = {field for row in table.splitlines() for field in re.findall(r"`(\w+)`", row.split("|")[1])}
         assert listed == written.keys() | optional, name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -192,6 +193,7 @@ class Closing(Faulty):
         return super().observe(case)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(("how", "code"), [("stream", 1), ("file", 0), ("path", 0)])
 def test_what_a_kernel_does_to_the_process_of_the_command_loses_no_report(
     how: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -216,3 +218,4 @@ def test_what_a_kernel_does_to_the_process_of_the_command_loses_no_report(
     if how == "stream":
         [crash] = [line for line in done.lines("crash") if line["item"] == "pytest"]
         assert crash["reason"].startswith("pytest failed with ValueError: I/O operation on closed file")
+    gc.collect()  # the files that the broken pytest left open: the warnings about them belong to this test

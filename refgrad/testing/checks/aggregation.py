@@ -238,7 +238,7 @@ class Aggregation:
             p.status, p.reason = UNDECIDED, "the reference has no finite value or bound there"
         elif p.blind and not s.seen:
             p.status, p.reason = UNDECIDED, "every bound is as large as the number it bounds"
-        elif s.bitless and not s.seen:
+        elif s.bitless and not (s.seen and s.correct):  # beside right elements such elements are imprecise
             p.status, p.reason = (
                 UNDECIDED,
                 "out of bounds, but a formula that kernels use leaves no bit there",
