@@ -112,11 +112,12 @@ def _density_rounding(run: Evaluation) -> Array:
 
 def _relative(a: Array, x: Array) -> Array:
     """(a - 1)/x - 1, the slope of the logarithm of the density; -1 at a = 1, for any x. At -0, too, x comes from above."""
-    return _of_the_power(a, x) - 1
+    return np.where(a == 1, 0.0, (a - 1) / np.abs(x)) - 1
 
 
-def _of_the_power(a: Array, x: Array) -> Array:
-    return np.where(a == 1, 0.0, (a - 1) / np.abs(x))
+def _of_the_power(y_dot: Array, a: Array, x: Array) -> Array:
+    """The part of the power x^(a - 1) in a tangent or cotangent, of which y_dot is the product with the density."""
+    return np.where(a == 1, 0.0, y_dot * (a - 1) / np.abs(x))
 
 
 _PLACE = Domain((Interval(low=0.0, high=30.0), POSITIVE_LINE))
@@ -128,9 +129,10 @@ density: Op = register(
     rounding=_exact_a(_density_rounding),
     usual=(
         Formula(
-            "the slopes of the power and of the exponential one by one, as derived from the exponential of a sum",
-            jvp={"x": lambda x_dot, a, x, y: x_dot * y * _of_the_power(a, x) - x_dot * y},
-            vjp={"x": lambda y_bar, a, x, y: y_bar * y * _of_the_power(a, x) - y_bar * y},
+            "the slopes of the power and of the exponential one by one, as derived from the exponential of a sum: the product with a - 1 "
+            "is rounded, and underflows, before the quotient by x makes it larger",
+            jvp={"x": lambda x_dot, a, x, y: _of_the_power(x_dot * y, a, x) - x_dot * y},
+            vjp={"x": lambda y_bar, a, x, y: _of_the_power(y_bar * y, a, x) - y_bar * y},
         ),
     ),
     domain=_PLACE,

@@ -397,3 +397,19 @@ def test_terms_of_a_second_derivative_are_rounded_each_by_itself(name: str) -> N
         answers = {m: [x * 4 + 0.25 for x in a] if m == mode else a for m, a in seen.modes.answers.items()}
         wrong = replace(seen, modes=replace(seen.modes, answers=answers))
         assert {v.mode: v.status for v in judge(case, wrong)}[mode] == DISAGREE
+
+
+def test_a_product_with_an_exponent_underflows_before_the_quotient() -> None:
+    """The slope of x^(a - 1) in the density of gammainc: a cotangent times a - 1 is below the least number, a quotient by x is not."""
+    graph = Graph()
+    function = FUNCTIONS["special.gammainc"]
+    graph.nodes += [
+        Node(value=np.array([1.0068359375], "float16")),
+        Node(name="x"),
+        Node(op=function, of=(0, 1)),
+    ]
+    graph.outputs = (2,)
+    x, small = {"x": np.array([0.146728515625], "float16")}, np.array([2.0**-9], "float16")
+    case = Case("functions", graph, x, {"x": small}, small, "float16", order=2)
+    found = {v.mode: v.status for v in judge(case, observe(case))}
+    assert found[REVERSE_OVER_REVERSE] == IMPRECISE
