@@ -128,7 +128,7 @@ def test_places_along_an_axis_are_integers(indices: Any) -> None:
 
 @pytest.mark.parametrize("k", [np.uint8(1), np.uint64(2), np.int8(-1), np.uint8(0)], ids=repr)
 def test_whole_numbers_of_every_dtype_are_numbers(k: Any) -> None:
-    x, v = np.arange(1.0, 13.0).reshape(3, 4) ** 1.3, np.cos(np.arange(12.0)).reshape(3, 4)
+    x, v = np.arange(1.0, 13.0).reshape(3, 4) ** 1.3, np.arange(12.0).reshape(3, 4) % 5 - 2
     for f in (
         lambda x: np.diag(x, k), lambda x: np.diag(x[0], k), lambda x: np.diagonal(x, k), lambda x: x.diagonal(k), lambda x: np.trace(x, k),
         lambda x: np.roll(x, k), lambda x: np.roll(x, k, 1), lambda x: np.roll(x, np.array([k, k]), (0, 1)),
@@ -137,5 +137,6 @@ def test_whole_numbers_of_every_dtype_are_numbers(k: Any) -> None:
         value, tangent = rg.jvp(f, (x,), (v,))
         assert np.array_equal(value, f(x))
         assert np.array_equal(tangent, f(v))  # it is linear
-        w = np.sin(np.arange(np.size(value)) + 1.0).reshape(np.shape(value))
-        assert np.isclose(np.sum(rg.vjp(f, x)[1](w)[0] * v), np.sum(w * tangent), rtol=1e-12)
+        w = np.arange(1.0, np.size(value) + 1).reshape(np.shape(value))
+        # Adjoint, in whole numbers: nothing is rounded.
+        assert np.sum(rg.vjp(f, x)[1](w)[0] * v) == np.sum(w * tangent)

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from refgrad.torch.checking.answered import Answered
 from refgrad.torch.checking.evaluation import Raised
+from refgrad.torch.refusal import described
 
 _WHEN = "after the negative of the cotangent was asked of the same graph"
 _ADVICE = "a backward has to answer each cotangent anew"
 
 
 def judge(answered: Answered) -> str:
-    """Add disagreements of the second gradients. Returns a note, always empty."""
+    """Add disagreements of the second gradients. Returns why nothing was judged, "" where it was."""
     evaluator, seeds = answered.point.evaluator, answered.seeds
     if evaluator.single_backward:  # one backward for each call
         return ""
     negated = [None if x is None else -x for x in seeds]
     try:
         found = evaluator.after_another(answered.request, seeds, negated)
-    except Raised:  # alone it does not: it was asked twice
-        return ""
+    except Raised as raised:  # alone it does not: it was asked twice
+        return f"not judged {_WHEN}: {raised.where} raised {described(raised.error)}"
     answered.add_gradients(found, _WHEN, _ADVICE)
     return ""

@@ -21,7 +21,6 @@ from refgrad.modes import (
     REVERSE,
     REVERSE_END_TO_END,
     REVERSE_OVER_FORWARD,
-    REVERSE_OVER_REVERSE,
     TRANSPOSED_REVERSE,
     VALUE,
 )
@@ -368,48 +367,3 @@ def test_each_formula_of_the_ops_in_a_function_and_then_those_of_the_whole() -> 
         np.testing.assert_allclose(np.asarray(value, float), np.asarray(found[0][0], float), rtol=1e-12)
     assert len(each(Node(op=REGISTRY["tan"], of=(0,)), lambda f: f)) == len(REGISTRY["tan"].usual)
     assert each(Node(name="x"), lambda f: f) == []
-
-
-# Second derivatives by products that are rounded each by itself: operands, tangents, cotangent of one element.
-SECOND = {
-    "an exponent lowered twice": ("power", "float32", (2.0**-24, -0.0907846987247467), (-0.5, 0.75), -0.25),
-    "a sum of subnormal terms": ("power", "float16", (2.7421875, -2.841796875), (-2.0**-9, 0.0), 2.0**-6),
-    "a product that underflows": ("xlogy", "float16", (-1.255859375, 0.06280517578125), (2.0**-14, 2.0**-12), 1.25 * 2.0**-14),
-    "a quotient of such a product": ("xlogy", "float16", (-2.322265625, 0.277587890625), (-2.0**-12, 2.0**-12), 1.125 * 2.0**-13),
-    "one of 1 + x": ("xlog1py", "float16", (-2.322265625, -0.75), (-2.0**-12, 2.0**-12), 1.125 * 2.0**-13),
-}  # fmt: skip
-
-
-def of_two(op: str, dtype: str, xs, xs_dot, y_bar) -> Case:
-    graph = Graph()
-    graph.nodes += [Node(name="a"), Node(name="b"), Node(op=REGISTRY[op], of=(0, 1))]
-    graph.outputs = (2,)
-    given = [{n: np.array([x], dtype) for n, x in zip("ab", of, strict=True)} for of in (xs, xs_dot)]
-    return Case("ops", graph, *given, np.array([y_bar], dtype), dtype, order=2)
-
-
-@pytest.mark.parametrize("name", SECOND)
-def test_terms_of_a_second_derivative_are_rounded_each_by_itself(name: str) -> None:
-    case = of_two(*SECOND[name])
-    seen = observe(case)
-    assert not {DISAGREE, ERROR} & {v.status for v in judge(case, seen)}
-    for mode in (REVERSE_OVER_REVERSE, FORWARD_OVER_REVERSE, REVERSE_OVER_FORWARD):
-        answers = {m: [x * 4 + 0.25 for x in a] if m == mode else a for m, a in seen.modes.answers.items()}
-        wrong = replace(seen, modes=replace(seen.modes, answers=answers))
-        assert {v.mode: v.status for v in judge(case, wrong)}[mode] == DISAGREE
-
-
-def test_a_product_with_an_exponent_underflows_before_the_quotient() -> None:
-    """The slope of x^(a - 1) in the density of gammainc: a cotangent times a - 1 is below the least number, a quotient by x is not."""
-    graph = Graph()
-    function = FUNCTIONS["special.gammainc"]
-    graph.nodes += [
-        Node(value=np.array([1.0068359375], "float16")),
-        Node(name="x"),
-        Node(op=function, of=(0, 1)),
-    ]
-    graph.outputs = (2,)
-    x, small = {"x": np.array([0.146728515625], "float16")}, np.array([2.0**-9], "float16")
-    case = Case("functions", graph, x, {"x": small}, small, "float16", order=2)
-    found = {v.mode: v.status for v in judge(case, observe(case))}
-    assert found[REVERSE_OVER_REVERSE] == IMPRECISE

@@ -68,3 +68,24 @@ def test_a_compiled_backward_that_runs_once_is_not_asked() -> None:
     func = torch.compile(lambda x: torch.sin(x) * x, backend="aot_eager")
     report = gradcheck(func, (X,), reference=lambda x: np.sin(x) * x, dtypes=("float64",))
     assert report.status == "agree"
+
+
+class Spending(Sine):
+    """Has answers for one cotangent alone, and says so."""
+
+    @staticmethod
+    def backward(ctx, y_bar):
+        if not torch.equal(getattr(ctx, "former", y_bar), y_bar):
+            raise RuntimeError("this graph has been used")
+        ctx.former = y_bar
+        return Sine.backward(ctx, y_bar)
+
+
+def test_a_backward_that_refuses_another_cotangent_is_noted() -> None:
+    report = judged(Spending, dtypes=("float64",))
+    assert report.status == "agree"
+    why = "backward raised RuntimeError: this graph has been used"
+    assert (
+        f"not judged after the negative of the cotangent was asked of the same graph: {why}"
+        in report.summary()
+    )
