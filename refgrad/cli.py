@@ -8,7 +8,7 @@ import errno
 import sys
 from collections.abc import Sequence
 
-from refgrad import console
+from refgrad import collector, console
 from refgrad.errors import DeviceMissingError, RefgradError, ResultsWriteError
 from refgrad.exit_codes import FAIL, PASS, PROVED_NOTHING, USAGE
 from refgrad.suite import option_values
@@ -20,6 +20,7 @@ UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code: 0 agree, 1 disagree or error, 2 wrong use, 3 the run proved nothing."""
+    collector.spare_exit()
     console.open_streams()
     console.forgive_standard_error()
     console.use_substitutes()

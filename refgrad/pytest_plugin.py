@@ -152,8 +152,11 @@ class Recorder:
     """A plugin of every worker: parametrizes the items, and writes their outcomes to the results file."""
 
     def __init__(self, config: pytest.Config, path: Path) -> None:
+        from refgrad import collector
         from refgrad.testing.runs.gate import Gate
 
+        collector.pause()
+        collector.spare_exit()
         self.config = config
         self.path = path
         option = config.getoption
@@ -232,6 +235,12 @@ class Recorder:
             rounds = option("--refgrad-until") is not None
             seconds |= {name: s for name, s in expected.measured.items() if name in seconds}
             items.sort(key=lambda item: (_round(item) if rounds else 0, -seconds[item.name]))
+
+    def pytest_collection_finish(self) -> None:
+        """The modules are loaded."""
+        from refgrad import collector
+
+        collector.spare_loaded()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:

@@ -30,7 +30,18 @@ MOST_LINES = 400
 # lower floors and from its own room. Lazy imports and imports for type checkers count.
 FLOORS = (
     {"arrays"},
-    {"errors", "quiet", "console", "numeric", "domain", "blocks", "modes", "painters", "exit_codes"},
+    {
+        "errors",
+        "quiet",
+        "collector",
+        "console",
+        "numeric",
+        "domain",
+        "blocks",
+        "modes",
+        "painters",
+        "exit_codes",
+    },
     {"containers", "encode", "formula", "operands", "bounds"},
     {"op", "tree", "records"},
     {"ops"},

@@ -56,8 +56,9 @@ def ctc_loss(
             f"ctc_loss: blank must lie in 0 ... {classes - 1} and input lengths in 1 ... {steps}, got {blank} and {inputs}"
         )
     rows = _rows(np.asarray(targets), lengths)
-    each = [_one(log_probs[: inputs[n], n], rows[n], blank, zero_infinity) for n in range(samples)]
-    losses = np.stack(each) if each else np.zeros(0, log_probs.dtype)
+    losses = (
+        _losses(log_probs, inputs, rows, blank, zero_infinity) if samples else np.zeros(0, log_probs.dtype)
+    )
     if reduction == "mean":
         return np.mean(losses / np.maximum(lengths, 1).astype(log_probs.dtype))
     found: Array = reduced(losses, reduction, "ctc_loss")
@@ -77,32 +78,50 @@ def _rows(targets: Array, lengths: Array) -> list[Array]:
     )
 
 
-def _one(log_probs: Any, target: Array, blank: int, zero_infinity: bool) -> Any:
-    """The loss of one sample: alpha_s is the log-probability of all alignments of the first steps that end in state s.
+def _losses(log_probs: Any, inputs: Array, rows: Sequence[Array], blank: int, zero_infinity: bool) -> Any:
+    """The loss of each sample: alpha_s is the log-probability of all alignments of the first steps that end in state s.
 
     States are the target's classes with blanks around them. A state is entered from itself, from the one before, and from the one before
-    that unless a blank would be left out between equal classes. States that no alignment reaches are constants.
+    that unless a blank would be left out between equal classes. States that no alignment reaches are constants. The states of a shorter
+    target end in some that nothing reaches, and the recursion of a shorter sequence stands still after its last step.
     """
-    states = np.full(2 * target.size + 1, blank)
-    states[1::2] = target
-    skips = np.zeros(states.size, bool)
-    skips[2:] = (states[2:] != blank) & (states[2:] != states[:-2])
-    reached = np.arange(states.size) < 2
-    alpha = np.where(reached, log_probs[0][states], -np.inf)
-    for step in log_probs[1:]:
-        ways = np.stack([alpha, _behind(alpha, 1), np.where(skips, _behind(alpha, 2), -np.inf)])
-        reached = reached | _behind(reached, 1) | (skips & _behind(reached, 2))
+    steps = log_probs.shape[0]
+    states, there = _states(rows, blank)
+    skips = np.zeros(states.shape, bool)
+    skips[:, 2:] = there[:, 2:] & (states[:, 2:] != blank) & (states[:, 2:] != states[:, :-2])
+    reached = there & (np.arange(states.shape[1]) < 2)
+    entered = np.take_along_axis(log_probs, np.broadcast_to(states, (steps, *states.shape)), axis=2)
+    alpha = np.where(reached, entered[0], -np.inf)
+    for step in range(1, steps):
+        going_on = (step < inputs)[:, np.newaxis]
+        reached = reached | (
+            going_on & there & (_behind(reached, 1, False) | (skips & _behind(reached, 2, False)))
+        )
+        ways = np.stack(
+            [alpha, _behind(alpha, 1, -np.inf), np.where(skips, _behind(alpha, 2, -np.inf), -np.inf)]
+        )
         total = logsumexp(np.where(reached, ways, 0.0), axis=0)
-        alpha = np.where(reached, total + step[states], -np.inf)
-    ends = reached[-2:]
-    if not np.any(ends):
-        return np.asarray(0.0 if zero_infinity else np.inf, log_probs.dtype)
-    return -logsumexp(alpha[-2:][ends])
+        found = np.where(reached, total + entered[step], -np.inf)
+        alpha = found if going_on.all() else np.where(going_on, found, alpha)
+    # The last two states of each sample; that of an empty target is its blank alone.
+    last = np.sum(there, axis=1)[:, np.newaxis] - np.array([1, 2])
+    ends = np.take_along_axis(reached, np.maximum(last, 0), axis=1) & (last >= 0)
+    possible = np.any(ends, axis=1)
+    ways = np.where(ends, np.take_along_axis(alpha, np.maximum(last, 0), axis=1), -np.inf)
+    total = logsumexp(np.where(possible[:, np.newaxis], ways, 0.0), axis=1)
+    return np.where(possible, -total, 0.0 if zero_infinity else np.inf)
 
 
-def _behind(x: Any, places: int) -> Any:
-    """The element ``places`` states before each one: -inf, or False, where there is none."""
-    if x.shape[0] <= places:
-        return np.zeros(x.shape, bool) if x.dtype == bool else np.full(x.shape, -np.inf, x.dtype)
-    first = np.zeros(places, bool) if x.dtype == bool else np.full(places, -np.inf, x.dtype)
-    return np.concatenate([first, x[:-places]])
+def _states(rows: Sequence[Array], blank: int) -> tuple[Array, Array]:
+    """The states of all samples, blanks where a sample has fewer, and a mask of those that a sample has."""
+    counts = np.array([2 * row.size + 1 for row in rows])
+    states = np.full((len(rows), counts.max()), blank)
+    for n, row in enumerate(rows):
+        states[n, 1 : counts[n] : 2] = row
+    return states, np.arange(states.shape[1]) < counts[:, np.newaxis]
+
+
+def _behind(x: Any, places: int, before: Any) -> Any:
+    """The element ``places`` states before each one; ``before`` where there is none."""
+    first = np.full((x.shape[0], min(places, x.shape[1])), before, x.dtype)
+    return np.concatenate([first, x[:, :-places]], axis=1)

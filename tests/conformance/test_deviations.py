@@ -37,6 +37,7 @@ from refgrad.testing.judging.judge import Draft
 from refgrad.testing.judging.modes import judge_modes
 from refgrad.testing.judging.node_by_node import NodeByNode, settle_node_by_node
 from refgrad.testing.judging.observation import Observation
+from refgrad.testing.judging.sharing import share
 from refgrad.testing.judging.verdict import AGREE, DISAGREE, IMPRECISE, UNDECIDED, Verdict
 from refgrad.testing.runs.item import Observe
 from refgrad.testing.runs.judgement import Observed, judge, judge_together
@@ -240,7 +241,7 @@ def drafted(o: Observed, mode: str, right: NodeByNode) -> Draft | Verdict:
     if mode != VALUE:
         o.seen.values = right.seen.values
     node_judge = NodeByNode(o.case, o.seen)
-    node_judge.share(right)
+    share(node_judge, right)
     return DRAFTS[mode](node_judge)
 
 

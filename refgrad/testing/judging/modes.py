@@ -41,6 +41,7 @@ from refgrad.testing.judging.second_order import (
     second_derivatives,
     without_transposed,
 )
+from refgrad.testing.judging.sharing import share
 from refgrad.testing.judging.tally import Tally
 from refgrad.testing.judging.unanswered import unanswered
 from refgrad.testing.judging.verdict import UNDECIDED, Verdict
@@ -85,7 +86,7 @@ def _first(node_judge: NodeByNode, answers: ModeAnswers, mode: str) -> Verdict:
         tried = (mode, REVERSE_OVER_REVERSE) if mode == TRANSPOSED_REVERSE else (mode,)
         return unanswered(_tally(node_judge, mode), node_judge.graph, answers.why(*tried))
     judge = further_judge(mode)(node_judge.case, answered(node_judge, answers, mode))
-    judge.share(node_judge)
+    share(judge, node_judge)
     if mode not in giving(TANGENT):
         return _renamed(judge.reverse(), mode)
     verdict = _renamed(judge.forward(), mode)

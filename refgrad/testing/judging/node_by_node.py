@@ -68,24 +68,12 @@ class NodeByNode(Judge):
         self.pushed: dict[int, Any] = {}
         self.second: dict[tuple[str, ...], list[Any]] = {}  # what second_order.py has computed
         self.sums: list[tuple[Place, Terms]] = []  # the expected sums that are not computed yet
-        self._hidden: dict[str, Hidden] = {}  # by function
+        self.hidden_formulas: dict[str, Hidden] = {}  # by function
+        # bounds of other formulas: of the cotangents that a node sends, by node and operand, and of its tangent, by node
+        self.bounds_of_sent: dict[int, dict[int, list[Reach]]] = {}
+        self.bounds_of_tangent: dict[int, list[Reach]] = {}
         # judges the run that gave the tangents, where it had other values
         self._of_primals: NodeByNode | None = None
-
-    def share(self, other: NodeByNode) -> None:
-        """Take over from a judge of the same case what does not differ: results from equal values, cotangents and tangents of operands."""
-        mine, theirs = self.seen, other.seen
-        if mine.values is not theirs.values or self.fmt is not other.fmt:
-            return
-        self.balls = other.balls
-        self.recomputed, self.values_without_kinks = other.recomputed, other.values_without_kinks
-        self.without_derivative = other.without_derivative
-        for k in self.order:
-            of = self.graph.nodes[k].of
-            if k in other.contributions and _equal(mine.cotangents[k], theirs.cotangents[k]):
-                self.contributions[k] = other.contributions[k]
-            if k in other.pushed and all(_equal(mine.tangents[j], theirs.tangents[j]) for j in of):
-                self.pushed[k] = other.pushed[k]
 
     @functools.cached_property
     def balls(self) -> list[Any]:
@@ -160,10 +148,10 @@ class NodeByNode(Judge):
         """What is known about the formula of a function of this name; None for an op."""
         if self.fmt.on_grid and not second_order:
             return None  # every known formula rounds nothing in value, gradient and tangent
-        if op in FUNCTIONS and op not in self._hidden:
+        if op in FUNCTIONS and op not in self.hidden_formulas:
             node = next(self.graph.nodes[k] for k in self.order if str(self.graph.nodes[k]) == op)
-            self._hidden[op] = hidden_formula(node, self._operands(node), self.fmt)
-        return self._hidden.get(op)
+            self.hidden_formulas[op] = hidden_formula(node, self._operands(node), self.fmt)
+        return self.hidden_formulas.get(op)
 
     def _value(self, k: int, node: Node) -> Any:
         """The expected value of node k."""
@@ -255,7 +243,10 @@ class NodeByNode(Judge):
     def _tangent_bounds(self, *, k: int) -> list[Reach]:
         """The bounds of the tangent by the other formulas of the op."""
         node, judge, tangents = self.graph.nodes[k], self._of_primals or self, self.tangents
-        return alternative_formulas.of_tangent(node, judge._operands(node), [tangents[j] for j in node.of])
+        if k not in judge.bounds_of_tangent:
+            moving = [tangents[j] for j in node.of]
+            judge.bounds_of_tangent[k] = alternative_formulas.of_tangent(node, judge._operands(node), moving)
+        return judge.bounds_of_tangent[k]
 
     def _tangent_with_numbers(self, sign: float, *, k: int) -> Any:
         """The expected tangent of node k with finite numbers in place of infinite tangents of its operands."""
@@ -354,8 +345,11 @@ class NodeByNode(Judge):
 
     def _sent_bounds(self, *, k: int, y_bar: PlainArray, position: int) -> list[Reach]:
         """The bounds of a contribution of a node to one operand by the other formulas of its op."""
-        node = self.graph.nodes[k]
-        return alternative_formulas.of_sent(node, self._operands(node), exact(y_bar, self.fmt), position)
+        found, node = self.bounds_of_sent.setdefault(k, {}), self.graph.nodes[k]
+        if position not in found:
+            y_bar_ball = exact(y_bar, self.fmt)
+            found[position] = alternative_formulas.of_sent(node, self._operands(node), y_bar_ball, position)
+        return found[position]
 
     def _sent_with_numbers(
         self, sign: float, *, k: int, y_bar: PlainArray, position: int, x_bar: Ball | PlainArray
@@ -392,8 +386,3 @@ class NodeByNode(Judge):
         if node.op is None:
             return bool(node.name) and self.seen.values[k].dtype.kind == "f"
         return node.op.signature.differentiable and any(self._differentiable(j) for j in node.of)
-
-
-def _equal(a: PlainArray | None, b: PlainArray | None) -> bool:
-    """Whether two arrays have the same elements, of the same shape, bit by bit."""
-    return a is b or (a is not None and b is not None and a.shape == b.shape and a.tobytes() == b.tobytes())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import NamedTuple
 
+from refgrad.collector import paused
 from refgrad.modes import VALUE
 from refgrad.quiet import quiet
 from refgrad.testing.cases.case import Case
@@ -58,9 +58,9 @@ def judge_together(sweep: Sequence[Observed], *, end_to_end: bool | None = None)
 
     ``end_to_end``: whether cases have verdicts from end to end. None, as runs judge: those that are ``sampled`` or audited and not
     ``wide``, and those where a verdict node by node is a finding or undecided. The others have none, because the judgement node by node
-    compares all their arrays.
+    compares all their arrays. A sweep holds many objects for a short time, none of them in a cycle.
     """
-    with quiet(), _without_collector() if len(sweep) > 1 else nullcontext():
+    with quiet(), paused() if len(sweep) > 1 else nullcontext():
         judgements = [_Judgement(*observed) for observed in sweep]
         by_node = [j.node_judge for j in judgements if j.by_node]
         if len(by_node) > 1:
@@ -105,21 +105,6 @@ def judge(
     with the list of expected ones, where the observation has one.
     """
     return judge_together([Observed(case, seen, audit)], end_to_end=end_to_end)[0]
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """No search for cycles of references meanwhile.
-
-    A sweep holds many objects for a short time. They are in no cycle, and each search would walk through all modules that are loaded.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 class _Judgement:
