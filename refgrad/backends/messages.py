@@ -223,11 +223,12 @@ def observation(answer: Mapping[str, Any], case: Case, name: str) -> Observation
         seen.unavailable[VALUE] = _why(answer["error"], count)
         return seen
     for part in NODE_PARTS:
-        entries = _field(answer, part, list, nothing)
-        if len(entries) != count:
-            raise WorkerError(f"{part} has {len(entries)} entries; the graph has {count} nodes")
+        entries = _of_nodes(answer, part, nothing)
         setattr(seen, part, [_wide(e) for e in entries])
         seen.dtypes[part] = [_dtype(e) for e in entries]
+    primals = [_wide(e) for e in _of_nodes(answer, "primals", nothing)]
+    if any(_differ(a, b) for a, b in zip(primals, seen.values, strict=True)):
+        seen.primals = [b if a is None else a for a, b in zip(primals, seen.values, strict=True)]
     for entry in _field(answer, "parts", list, []):
         user, position, x = _part(entry, case)
         seen.parts[user, position] = _wide(x)
@@ -238,6 +239,21 @@ def observation(answer: Mapping[str, Any], case: Case, name: str) -> Observation
             )
         seen.unavailable[mode] = _why(why, count)
     return seen
+
+
+def _of_nodes(answer: Mapping[str, Any], part: str, nothing: list[Any]) -> list[Any]:
+    """The entries of a field that has one for each node. Raises WorkerError for another number of them."""
+    entries: list[Any] = _field(answer, part, list, nothing)
+    if len(entries) != len(nothing):
+        raise WorkerError(f"{part} has {len(entries)} entries; the graph has {len(nothing)} nodes")
+    return entries
+
+
+def _differ(primal: PlainArray | None, value: PlainArray | None) -> bool:
+    """Whether a value of the run that gave the tangents is another one than that of the run without them. NaN equals NaN."""
+    if primal is None or value is None or primal.dtype.kind != "f":
+        return False
+    return not np.array_equal(primal, value, equal_nan=True)
 
 
 def _part(entry: Any, case: Case) -> tuple[int, int, Any]:

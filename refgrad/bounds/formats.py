@@ -43,6 +43,7 @@ class Format:
     u_reciprocal unit roundoff of the reciprocal of a number by which kernels multiply in place of a division; 0 where they divide
     broadcasting whether they do so for every divisor that is broadcast
     zeroed       the magnitude below which any kernel may take an operand or a result as zero; 0 where they keep them
+    flushing     the formats whose subnormal numbers kernels may take as zero; ``zeroed`` tells of this format
     eta          half the smallest subnormal (the smallest subnormal of float64, whose half is no number)
     max          largest number
     wide         NumPy dtype of the reference run
@@ -83,6 +84,7 @@ class Format:
     broadcasting: bool = False
     flushed: float = 0.0
     zeroed: float = 0.0
+    flushing: frozenset[str] = frozenset()
     own_figures: Mapping[str, float] = field(default_factory=lambda: NO_FIGURES)
     ulp_table: Mapping[str, float] = field(default_factory=lambda: NO_FIGURES)
     least_normal: float = 0.0
@@ -147,6 +149,7 @@ class Format:
             broadcasting=profile.broadcasting_reciprocal,
             eta=self.least_normal if flushes else self.eta,
             zeroed=self.least_normal if flushes else 0.0,
+            flushing=profile.flushing,
         )
 
     def ulp(self, name: str) -> float:
@@ -349,22 +352,13 @@ def without_rounding(fmt: Format) -> Format:
     Its unit roundoff is a number all the same, for rules divide by it; the smallest number stays. Its name is "exact", which is no dtype.
     """
     bits = int(np.finfo(fmt.wide).nmant) + 1
-    return replace(
-        fmt,
-        name="exact",
-        u=2.0**-500,
-        u_acc=2.0**-500,
-        eta=5e-324,
-        bits=bits,
-        u_operand=0.0,
-        u_scan=None,
-        u_repeated=None,
-        u_kernel=None,
-        u_reciprocal=0.0,
-        flushed=0.0,
-        zeroed=0.0,
-        own_figures=NO_FIGURES,
-    )
+    nothing: dict[str, Any] = {
+        **dict.fromkeys(("u_scan", "u_repeated", "u_kernel")),
+        **dict.fromkeys(("u_operand", "u_reciprocal", "flushed", "zeroed"), 0.0),
+        "own_figures": NO_FIGURES,
+        "flushing": frozenset(),
+    }
+    return replace(fmt, name="exact", u=2.0**-500, u_acc=2.0**-500, eta=5e-324, bits=bits, **nothing)
 
 
 def judged(dtype: str) -> Format:

@@ -156,7 +156,7 @@ class Program:
             values = self._values(floats, others)
             return {k: values[k] for k in self.real(values)}
 
-        return jax.jvp(reals, (floats,), (moving,))[1]
+        return jax.jvp(reals, (floats,), (moving,))
 
 
 @functools.lru_cache(maxsize=64)
@@ -230,7 +230,11 @@ def observe(case):
     answer["values"] = [sent(number(v, of.dtype)) for v in values]
     try:
         moving = {k: held(case.tangents[k], of.dtype) for k in floats}
-        dots = of.pushed(floats, others, moving) if floats else {}
+        primals, dots = of.pushed(floats, others, moving) if floats else ({}, {})
+        if (
+            several and not JIT
+        ):  # the rules of some functions compute other values than the functions themselves
+            answer["primals"] = [sent(primals.get(k)) for k in range(len(values))]
     except Exception as error:
         answer["unavailable"]["forward"] = why(error)
     return {**answer, **serving.derivatives(case, bars, dots, sent)}

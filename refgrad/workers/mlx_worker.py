@@ -247,7 +247,7 @@ class Program:
         return dict(zip(places, found))
 
     def pushed(self, real):
-        """The tangents of the nodes that are named, by node."""
+        """The values and the tangents of the nodes that are named, by node."""
         names = list(self.floats)
         moving = [held(self.case.tangents[name], self.dtype) for name in names]
 
@@ -255,9 +255,9 @@ class Program:
             values = self.run(dict(zip(names, arrays)))
             return [values[k] for k in real]
 
-        _, found = mx.jvp(reals, [self.floats[name] for name in names], moving)
-        mx.eval(found)
-        return dict(zip(real, found))
+        primals, found = mx.jvp(reals, [self.floats[name] for name in names], moving)
+        mx.eval(primals, found)
+        return dict(zip(real, primals)), dict(zip(real, found))
 
 
 def refuse_empty(arrays):
@@ -293,7 +293,8 @@ def observe(case):
         answer["unavailable"]["reverse"] = why(error)
     try:
         if program.floats and real:
-            dots = program.pushed(real)
+            primals, dots = program.pushed(real)
+            answer["primals"] = [sent(primals.get(k)) for k in range(len(values))]
     except Exception as error:
         answer["unavailable"]["forward"] = why(error)
     return {**answer, **serving.derivatives(case, bars, dots, sent)}

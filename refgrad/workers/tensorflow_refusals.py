@@ -20,3 +20,15 @@ def why(error):
         at = next((k for k, line in enumerate(lines) if line.lstrip().startswith("[[{{node")), 0)
         found["words"] = f"{type(cause).__name__}: {lines[at - 1][:200]}"
     return found
+
+
+def of_casts(nodes):
+    """Why there is no derivative, by mode, where a node is a cast through a format of 8 bits; else empty. TensorFlow gives None for it."""
+    for k, node in enumerate(nodes):
+        if node.op == "cast_through" and node.params["through"].startswith("float8"):
+            words = "None: TensorFlow has no gradient of a cast to a format of 8 bits"
+            return {
+                mode: {"words": words, "refused": True, "node": k, "details": ""}
+                for mode in ("reverse", "forward")
+            }
+    return {}

@@ -9,6 +9,7 @@ import tensorflow as tf
 import tensorflow.experimental.numpy as tnp
 
 keras = tf.keras.activations
+STORAGE = {"float8_e4m3": "float8_e4m3fn"}  # refgrad's names of formats that are others in TensorFlow
 
 
 # --- shapes and parts -------------------------------------------------------------------------------------------------
@@ -289,7 +290,7 @@ TWINS = {
     "pad": _pad,
     "astype": _cast,
     "to_integer": _cast,
-    "cast_through": lambda x, through: tf.cast(tf.cast(x, through), x.dtype),
+    "cast_through": lambda x, through: tf.cast(tf.cast(x, STORAGE.get(through, through)), x.dtype),
     "stop_gradient": tf.stop_gradient,
     # matrices
     "matmul": _matmul,

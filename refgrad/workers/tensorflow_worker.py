@@ -14,7 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import tensorflow as tf
-from tensorflow_refusals import why
+from tensorflow_refusals import of_casts, why
 from tensorflow_twins import NOT_COMPILED, TWINS
 
 tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -111,6 +111,11 @@ def observe(case):
         (_graph if GRAPH else _op_by_op)(program, answer)
     except serving.Failed as error:
         return {"unavailable": {"value": why(error)}}
+    lacking = of_casts(case.nodes)
+    if lacking:
+        derivatives = ("cotangents", "parts", "tangents", "primals")
+        answer = {field: x for field, x in answer.items() if field not in derivatives}
+        answer["unavailable"] = {**lacking, **answer["unavailable"]}
     return answer
 
 
@@ -136,6 +141,7 @@ def _op_by_op(program, answer):
         primals = [inputs[name] for name in program.asked]
         with tf.autodiff.ForwardAccumulator(primals, program.tangents) as accumulator:
             values = program.run(inputs)
+        answer["primals"] = [sent(v) for v in values]
         answer["tangents"] = [sent(accumulator.jvp(v)) if program.real(v) else None for v in values]
     except Exception as error:
         answer["unavailable"]["forward"] = why(error)

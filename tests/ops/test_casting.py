@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from refgrad import nn, vjp
 from refgrad.bounds.formats import FORMATS, computed_on
+from refgrad.bounds.profiles import CPU
 from refgrad.bounds.rounding import rounded
 from refgrad.errors import DtypeError
 from refgrad.tracing.ball import Ball, exact, parts
@@ -52,6 +54,22 @@ def test_a_tie_that_the_way_by_float32_decides_is_left_open() -> None:
     np.testing.assert_array_equal(radius > 0, [True, True, False, False])
     for way in (x, x.astype(np.float32).astype(float)):
         assert np.all(np.abs(rounded(way, FORMATS["float8_e4m3"]) - value) <= radius)
+
+
+def test_a_subnormal_result_may_be_zero_where_the_processor_takes_it_so() -> None:
+    """JAX and TensorFlow cast float64 so to float32 and bfloat16; the numbers beside are what they are."""
+    keeping, single = FORMATS["float64"], FORMATS["float32"]
+    x = np.array([2.0**-140, -(2.0**-127), 2.0**-126, 1.0, -0.0])
+    for target in ("float32", "bfloat16"):
+        value, radius = parts(nn.cast_through(exact(x, keeping), target))
+        assert not radius.any()
+        flushing = keeping.under(replace(CPU, flushing=frozenset({"float32", "bfloat16"})))
+        again, radius = parts(nn.cast_through(exact(x, flushing), target))
+        np.testing.assert_array_equal(again, value)
+        np.testing.assert_array_equal(
+            radius, np.where(np.abs(value) < single.least_normal, np.abs(value), 0.0)
+        )
+    assert not parts(nn.cast_through(exact(x, flushing), "float16"))[1].any(), "which keeps its own"
 
 
 def test_beyond_the_range_infinity_is_due_where_the_format_has_it() -> None:

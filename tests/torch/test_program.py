@@ -69,7 +69,9 @@ def test_a_layout_changes_the_memory_and_no_element(
     assert np.array_equal(as_array(row), X[0])
     assert np.array_equal(as_array(t), X)
     flat = laid_out(tensor(X[:1], CPU, torch.float64), layout)
-    assert flat.stride() == ((3, 1) if layout == "transposed" else (3 * strides[1], strides[1]) if offset else (3, 1))
+    assert flat.stride() == (
+        (3, 1) if layout == "transposed" else (3 * strides[1], strides[1]) if offset else (3, 1)
+    )
     assert flat.storage_offset() == (6 if layout == "transposed" else offset)
     assert np.array_equal(as_array(flat), X[:1])
     assert program(np.sin, layouts={"x": layout}).leaves["x"].stride() == strides

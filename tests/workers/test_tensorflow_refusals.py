@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -78,3 +78,14 @@ def test_an_error_of_a_compiled_graph_is_told_by_the_line_of_its_kernel(refusals
     found = refusals.why(RuntimeError(text))
     assert found["words"] == "RuntimeError: Expected an exponent of 0 or more"
     assert not found["refused"]
+
+
+def test_a_cast_to_eight_bits_has_no_derivative(refusals: ModuleType) -> None:
+    def node(op: str | None, **params: object) -> SimpleNamespace:
+        return SimpleNamespace(op=op, params=params)
+
+    nodes = [node(None), node("cast_through", through="float16"), node("sin")]
+    assert refusals.of_casts(nodes) == {}
+    found = refusals.of_casts([*nodes, node("cast_through", through="float8_e5m2")])
+    assert found.keys() == {"reverse", "forward"}
+    assert all(why["refused"] and why["node"] == 3 and "8 bits" in why["words"] for why in found.values())
