@@ -63,6 +63,7 @@ class Format:
     narrower     the next narrower format: where a wrong kernel would keep its sums; empty for the narrowest
     required     share of planted errors that a run has to catch, by kind of error (testing/power/thresholds.py)
     on_grid      whether rounding rules look for results that no kernel rounds (exactness.py)
+    casts_values whether a cast to a narrower format rounds the value, where it widens the bound of other programs (a formula under test)
     """
 
     name: str
@@ -96,6 +97,7 @@ class Format:
     narrower: str = ""
     required: Mapping[str, float] = field(default_factory=lambda: NO_FIGURES)
     on_grid: bool = False
+    casts_values: bool = False
 
     @property
     def native(self) -> bool:
@@ -262,9 +264,7 @@ def _faults(fmt: Format) -> list[str]:
         or float(carrier.max) < fmt.max
         or float(carrier.smallest_subnormal) > fmt.least
     ):
-        faults.append(
-            f"carrier {fmt.carrier!r}; a NumPy dtype that holds every number of the format is expected"
-        )
+        faults.append(f"carrier {fmt.carrier!r}; a NumPy dtype that holds every number of it is expected")
     if fmt.devices and not fmt.computed:
         faults.append(
             f"devices {fmt.devices!r} of a storage format; none is expected, for no kernel computes in it"
