@@ -117,8 +117,8 @@ class _Check:
         """Evaluate one question, the first one twice, and add the answers."""
         if self.aggregation.failure is not None or len(draw.many) < self.order.batch:
             return
-        if draw.seeds.constant and self.order is not REVERSE_OVER_REVERSE:
-            return  # the other orders differentiate by no cotangent
+        if draw.seeds.of_double_backward and self.order is not REVERSE_OVER_REVERSE:
+            return
         many, question = self._batch(draw), self._question(draw)
         try:
             found = self._answers(draw, many, question)
@@ -145,7 +145,7 @@ class _Check:
         self, found: Answers, nested: list[Nested], draw: Draw, many: tuple[Seeds, ...], question: Question
     ) -> None:
         keep_subnormals()
-        seeds = tuple(as_array_or_none(t) for s in many for group in s.groups() for t in group)
+        seeds = tuple(as_array_or_none(t) for s in many for group in s.groups_of_moving() for t in group)
         # Computed only where the bound of this order is too narrow: the widest bounds of all orders, and the
         # derivatives by the alternative formulas that the records of the reference's ops name.
         wide = cache(lambda: self.order.expected(nested, True))
@@ -209,9 +209,8 @@ class _Check:
 
     def _question(self, draw: Draw) -> Question:
         used = [k for k, y_bar in zip(self.subject.used, draw.seeds.y_bars, strict=True) if y_bar is not None]
-        return Question(
-            self.order.name, draw.kind, self.subject.active, tuple(used), draw.layout, draw.seed_layout
-        )
+        active = draw.seeds.of_moving(self.subject.active)
+        return Question(self.order.name, draw.kind, active, tuple(used), draw.layout, draw.seed_layout)
 
     def _answers(self, draw: Draw, many: tuple[Seeds, ...], question: Question) -> Answers:
         placed = Placed(self.subject, draw.layout, many)
