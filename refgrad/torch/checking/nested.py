@@ -101,7 +101,7 @@ class _Check:
 
     loss       the relative error of the roundings of torch's operations, once computed
     ordinary   the draws of the whole significand without a missing seed
-    most       for each of these, its seeds and the largest element of each array
+    most       by which seeds are missing: for each of these without them, its seeds and the largest element of each array
     """
 
     subject: Subject
@@ -111,7 +111,7 @@ class _Check:
     demanded: bool
     loss: float | None = None
     ordinary: list[Draw] = field(default_factory=list)
-    most: list[tuple[tuple[Seeds, ...], list[float]]] | None = None
+    most: dict[tuple[bool, ...], list[tuple[tuple[Seeds, ...], list[float]]]] = field(default_factory=dict)
 
     def evaluate(self, draw: Draw, derivatives: Callable[[Seeds], Nested], *, first: bool) -> None:
         """Evaluate one question, the first one twice, and add the answers."""
@@ -267,18 +267,19 @@ class _Check:
         return self._compared(answer, ball, what, Hidden(loss, usual, self._largest(k, answer, many)), reach)
 
     def _largest(self, k: int, answer: Answer, many: tuple[Seeds, ...]) -> float:
-        """The largest element of the k-th array in any draw, scaled to seeds of this size.
+        """The largest element of the k-th array in any draw without the seeds that are missing here, scaled to seeds of this size.
 
         Intermediate results are proportional to the products of the seeds. A second derivative depends on two seeds, so the largest
         element of a single draw is a poor estimate.
         """
-        if self.most is None:
-            self.most = []
+        missing = tuple(t is None for group in many[0].groups() for t in group)
+        if missing not in self.most:
+            self.most[missing] = []
             for draw in self.ordinary:
-                some = self._batch(draw)
+                some = tuple(_without_missing(seeds, many[0]) for seeds in self._batch(draw))
                 balls = self.order.expected([self.subject.derivatives(s) for s in some], False)
-                self.most.append((some, [_greatest(ball) for ball in balls]))
-        units = [(size, sizes[k]) for some, sizes in self.most if (size := _size(answer, some))]
+                self.most[missing].append((some, [_greatest(ball) for ball in balls]))
+        units = [(size, sizes[k]) for some, sizes in self.most[missing] if (size := _size(answer, some))]
         return _size(answer, many) * max((most / size for size, most in units), default=0.0)
 
     def _loss(self, draw: Draw, many: tuple[Seeds, ...]) -> float:
@@ -304,6 +305,12 @@ class _Check:
 
 def _array(answer: Answer) -> PlainArray | None:
     return as_array_or_none(answer.got)
+
+
+def _without_missing(seeds: Seeds, given: Seeds) -> Seeds:
+    """The seeds without those that are missing in the given ones."""
+    groups = zip(seeds.groups(), given.groups(), strict=True)
+    return Seeds(*[tuple(None if g is None else t for t, g in zip(*group, strict=True)) for group in groups])
 
 
 def _size(answer: Answer, many: tuple[Seeds, ...]) -> float:
