@@ -63,7 +63,7 @@ class Format:
     narrower     the next narrower format: where a wrong kernel would keep its sums; empty for the narrowest
     required     share of planted errors that a run has to catch, by kind of error (testing/power/thresholds.py)
     on_grid      whether rounding rules look for results that no kernel rounds (exactness.py)
-    casts_values whether a cast to a narrower format rounds the value, where it widens the bound of other programs (a formula under test)
+    casts_below  significand bits below which a cast rounds the value of a formula under test; other casts widen the bound
     """
 
     name: str
@@ -97,7 +97,7 @@ class Format:
     narrower: str = ""
     required: Mapping[str, float] = field(default_factory=lambda: NO_FIGURES)
     on_grid: bool = False
-    casts_values: bool = False
+    casts_below: int = 0
 
     @property
     def native(self) -> bool:

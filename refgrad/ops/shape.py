@@ -155,7 +155,7 @@ def _astype_rounding(run: Evaluation) -> Any:
     exact = (off == np.rint(off)) & (carried == 0) & (np.abs(x) <= target.max)
     radius = carried + np.where(exact, 0.0, target.store(x, carried))
     beyond = np.abs(x) + radius > target.max
-    if fmt.casts_values:
+    if target.bits < fmt.casts_below:
         y, e = bounds.cast(fmt, target, x, e)
         x, radius = np.where(beyond, x, y), bounds.zero(e)
     return x, np.where(beyond, np.inf, radius)

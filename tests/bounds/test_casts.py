@@ -33,10 +33,10 @@ def test_of_an_exact_operand_the_cast_is_the_nearest_number() -> None:
     assert radius is None
 
 
-@pytest.mark.parametrize("casts_values", [False, True])
-def test_a_format_says_whether_a_cast_rounds_the_value_or_widens_the_bound(casts_values: bool) -> None:
-    fmt, x = replace(FORMATS["float64"], casts_values=casts_values), np.array([1 / 3, -0.1])
+@pytest.mark.parametrize(("below", "rounds"), [(0, False), (11, False), (12, True), (53, True)])
+def test_a_format_says_whether_a_cast_rounds_the_value_or_widens_the_bound(below: int, rounds: bool) -> None:
+    fmt, x = replace(FORMATS["float64"], casts_below=below), np.array([1 / 3, -0.1])
     value, radius = parts(exact(x, fmt).astype(np.float16))
-    assert np.array_equal(value, x.astype(np.float16)) is casts_values
-    assert np.any(radius) is not casts_values
+    assert np.array_equal(value, x.astype(np.float16)) == rounds
+    assert np.any(radius) != rounds
     assert np.array_equal(parts(exact(x, fmt).astype(np.float64))[0], x)

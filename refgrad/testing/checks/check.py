@@ -53,8 +53,8 @@ def check_vjp(
     f_vjp             ``f_vjp(y_bar, *args)`` with y_bar of the shape of the result. It returns a tuple of one cotangent for each argument,
                       of its shape (for a single argument also the array alone); None for an integer argument, or for zeros
     args              a sequence of arrays, or nested containers of arrays
-    dtype             name of the format whose rounding errors the bounds contain. A formula that casts to a narrower format is wrong,
-                      unless f casts as well
+    dtype             name of the format whose rounding errors the bounds contain. A formula that casts to a narrower format than
+                      this and args is wrong, unless f casts as well
     repeats           number of random cotangents that use the whole significand; other kinds are tried as well
     seed              of the random cotangents
     raise_exception   whether a disagreement raises
@@ -85,7 +85,7 @@ def check_vjp(
             expected = pullback(exact(y_bar, fmt))
         loss = loss or fmt.u * (rounded_operations() - before)
         of_formula = of_formula or _format_of_formula(
-            _of_active(f, balls, active), [leaves[k] for k in active], y, fmt
+            _of_active(f, balls, active), [leaves[k] for k in active], y, args, fmt
         )
         answer, written = _evaluate(f_vjp, (y_bar, *args), of_formula)
         got = _flat_cotangents(answer, args)
@@ -164,7 +164,7 @@ def check_jvp(
         )
         loss = fmt.u * (rounded_operations() - before)
         of_formula = of_formula or _format_of_formula(
-            _of_active(f, balls, active), [leaves[k] for k in active], y, fmt
+            _of_active(f, balls, active), [leaves[k] for k in active], y, args, fmt
         )
         got, written = _evaluate(f_jvp, (tuple(args), rebuild(tangents)), of_formula)
         places = [*names_of(args), *[f"the tangent of {name}" for name in names_of(args)]]
@@ -260,9 +260,14 @@ def _of_active(f: Function, balls: tuple[Any, ...], active: list[int]) -> Functi
     return call
 
 
-def _format_of_formula(f: Function, xs: Sequence[Ball], y: Any, fmt: Format) -> Format:
-    """The format for the formula: a cast to a narrower one changes its answer, and widens no bound, unless the function casts as well."""
-    strict = replace(fmt, casts_values=True)
+def _format_of_formula(f: Function, xs: Sequence[Ball], y: Any, args: Sequence[Any], fmt: Format) -> Format:
+    """The format for the formula: a cast changes its answer, and widens no bound, where it leaves fewer digits than the arguments have.
+
+    Unless the function casts as well: its derivative is that of the casts.
+    """
+    dtypes = [np.asarray(x).dtype for x in flatten(tuple(args))[0]]
+    given = max(np.finfo(dtype).nmant + 1 for dtype in dtypes if dtype.kind == "f")
+    strict = replace(fmt, casts_below=min(fmt.bits, given))
     again = f(*[Ball(x.value, x.radius, strict) for x in xs])
     same = np.array_equal(parts(again)[0], parts(y)[0], equal_nan=True)
     return strict if same else fmt

@@ -298,3 +298,15 @@ def test_a_formula_casts_as_the_function_does_or_to_a_wider_format(dtype: str) -
 
     assert check_vjp(narrow, narrow_vjp, (X / 3,), dtype=dtype, allow_undecided=True).status != "disagree"
     assert check_vjp(lambda x: x**3, wide_vjp, (X / 3,), dtype=dtype).status == "agree"
+
+
+@pytest.mark.parametrize(("narrow", "status"), [(np.float32, "agree"), (np.float16, "disagree")])
+def test_a_formula_may_cast_to_the_format_of_the_arguments(narrow, status: str) -> None:
+    x = (X / 3).astype(np.float32)
+    report = check_vjp(
+        softplus,
+        lambda y_bar, x: (y_bar.astype(narrow) / (1 + np.exp(-x))).astype(np.float32),
+        (x,),
+        raise_exception=False,
+    )
+    assert report.status == status
