@@ -309,8 +309,11 @@ def _array(answer: Answer) -> PlainArray | None:
 
 def _without_missing(seeds: Seeds, given: Seeds) -> Seeds:
     """The seeds without those that are missing in the given ones."""
-    groups = zip(seeds.groups(), given.groups(), strict=True)
-    return Seeds(*[tuple(None if g is None else t for t, g in zip(*group, strict=True)) for group in groups])
+    y_bars, x_dots, y_bar_dots, x_dots_again = (
+        tuple(None if g is None else t for t, g in zip(all_, some, strict=True))
+        for all_, some in zip(seeds.groups(), given.groups(), strict=True)
+    )
+    return Seeds(y_bars, x_dots, y_bar_dots, x_dots_again)
 
 
 def _size(answer: Answer, many: tuple[Seeds, ...]) -> float:
