@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from refgrad.bounds.casts import cast
 from refgrad.bounds.evaluation import Evaluation, RoundingRule, zero
 from refgrad.bounds.exact_rules import compared, exact_rule, moved, same, steps
 from refgrad.bounds.factors import multiplied, product_underflow
@@ -35,6 +36,7 @@ __all__ = [
     "above",
     "added",
     "bilinear",
+    "cast",
     "compared",
     "corners",
     "endless",

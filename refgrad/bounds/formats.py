@@ -64,6 +64,7 @@ class Format:
     narrower     the next narrower format: where a wrong kernel would keep its sums; empty for the narrowest
     required     share of planted errors that a run has to catch, by kind of error (testing/power/thresholds.py)
     on_grid      whether rounding rules look for results that no kernel rounds (exactness.py)
+    casts_below  significand bits below which a cast rounds the value of a formula under test; other casts widen the bound
     """
 
     name: str
@@ -98,6 +99,7 @@ class Format:
     narrower: str = ""
     required: Mapping[str, float] = field(default_factory=lambda: NO_FIGURES)
     on_grid: bool = False
+    casts_below: int = 0
 
     @property
     def native(self) -> bool:
@@ -265,9 +267,7 @@ def _faults(fmt: Format) -> list[str]:
         or float(carrier.max) < fmt.max
         or float(carrier.smallest_subnormal) > fmt.least
     ):
-        faults.append(
-            f"carrier {fmt.carrier!r}; a NumPy dtype that holds every number of the format is expected"
-        )
+        faults.append(f"carrier {fmt.carrier!r}; a NumPy dtype that holds every number of it is expected")
     if fmt.devices and not fmt.computed:
         faults.append(
             f"devices {fmt.devices!r} of a storage format; none is expected, for no kernel computes in it"

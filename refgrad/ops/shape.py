@@ -140,7 +140,10 @@ def _astype(x: Array, dtype: Any = _FLOAT) -> Array:
 
 
 def _astype_rounding(run: Evaluation) -> Any:
-    """The wide value stays; a cast to a narrower format rounds once to it."""
+    """The wide value stays; a cast to a narrower format rounds once to it. Of a formula under test the value is rounded.
+
+    Beyond the range of the narrower format nothing is promised.
+    """
     fmt, xs, es, params = run.fmt, run.xs, run.es, run.params
     x, e = xs[0], es[0]
     target = bounds.FORMATS.get(np.dtype(params["dtype"]).name)
@@ -151,7 +154,11 @@ def _astype_rounding(run: Evaluation) -> Any:
     off = np.ldexp(np.frexp(x)[0], target.bits)
     exact = (off == np.rint(off)) & (carried == 0) & (np.abs(x) <= target.max)
     radius = carried + np.where(exact, 0.0, target.store(x, carried))
-    return x, np.where(np.abs(x) + radius > target.max, np.inf, radius)
+    beyond = np.abs(x) + radius > target.max
+    if target.bits < fmt.casts_below:
+        y, e = bounds.cast(fmt, target, x, e)
+        x, radius = np.where(beyond, x, y), bounds.zero(e)
+    return x, np.where(beyond, np.inf, radius)
 
 
 # The tangent and the cotangent are cast by the engine, which holds them to the dtypes of value and operand.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from refgrad.testing.checks.array_verdict import Evidence
 from refgrad.testing.checks.function_source import UnwritableError
-from refgrad.testing.checks.seeds import WITHOUT_GRADIENT
+from refgrad.testing.checks.seeds import AFTER_NEGATED, WITHOUT_GRADIENT
 
 _CALLED = """\
     def called(*xs):
@@ -30,6 +30,9 @@ _REVERSE_OVER_REVERSE = """\
     pairs = [(g, tangents[k]) for k, g in zip(active, first) if k in tangents and g is not None and g.requires_grad]
     wanted = leaves if of_input else cotangents
     return _grad(pairs, wanted[index])
+"""
+_NEGATED = """\
+    torch.autograd.grad([g for g, _ in pairs], [wanted[index]], [-w for _, w in pairs], retain_graph=True, allow_unused=True)
 """
 _FORWARD_OVER_REVERSE = """\
     with forward_ad.dual_level():
@@ -116,7 +119,11 @@ def asking(e: Evidence, what: str, mode: str, expression: str, tensor: Callable[
         return [f"    {name} = {{", *rows, "    }"]
 
     inputs = dict(enumerate(active))
-    constant = ("c.requires_grad_()", "c" if e.question.draw == WITHOUT_GRADIENT else "c.requires_grad_()")
+    text = ORDERS[mode].rstrip()
+    if e.question.draw == WITHOUT_GRADIENT:
+        text = text.replace("c.requires_grad_()", "c")
+    if e.question.draw == AFTER_NEGATED:
+        text = text.replace("    return _grad", f"{_NEGATED}    return _grad")
     return [
         f"    active, index, of_input, of_tangent = {active}, {e.index}, {'cotangent' not in what}, {'the tangent of' in what}",
         *group("cotangents", starts[0], names),
@@ -125,7 +132,7 @@ def asking(e: Evidence, what: str, mode: str, expression: str, tensor: Callable[
         *group("again", starts[3], inputs, e.dtypes),
         "",
         _CALLED.format(expression=expression),
-        ORDERS[mode].rstrip().replace(*constant),
+        text,
     ]
 
 

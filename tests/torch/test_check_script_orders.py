@@ -9,8 +9,9 @@ torch = pytest.importorskip("torch")
 
 from refgrad.testing.checks.array_verdict import ArrayVerdict, Evidence, Question  # noqa: E402  torch decides whether this module runs at all
 from refgrad.testing.checks.script_text import run  # noqa: E402
-from refgrad.testing.checks.seeds import WITHOUT_GRADIENT  # noqa: E402
+from refgrad.testing.checks.seeds import AFTER_NEGATED, WITHOUT_GRADIENT  # noqa: E402
 from refgrad.testing.judging.verdict import DISAGREE  # noqa: E402
+from refgrad.torch import gradgradcheck  # noqa: E402
 from refgrad.torch.check_script import rerun  # noqa: E402
 
 RNG = np.random.default_rng(0)
@@ -165,3 +166,75 @@ def test_seeds_of_another_number_are_refused() -> None:
         "float64", "reverse over reverse", ArrayVerdict("second gradient of input 0", DISAGREE, evidence=held)
     )
     assert "the seeds of the mode reverse over reverse are not known" in text
+
+
+class Spent(torch.autograd.Function):
+    """The square, whose gradient has a second derivative that is right once for each graph."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        kept = []
+        twice = 2 * x
+        twice.register_hook(lambda h: kept.append(h) or kept[0])
+        return g * twice
+
+
+def test_a_second_derivative_after_another_of_the_same_graph_is_asked_so() -> None:
+    ones, due = np.ones_like(X), np.asarray(2 * np.ones_like(X), np.longdouble)
+    for draw, code in (("of the whole significand", 0), (AFTER_NEGATED, 1)):
+        question = Question("reverse over reverse", draw, (0,), (0,))
+        held = Evidence(question, (X,), (ones,) * 4, 0, -due, due, 0 * X)
+        text = rerun(Spent.apply, "gradgradcheck(Spent)")(
+            "float64",
+            "reverse over reverse",
+            ArrayVerdict("second gradient of input 0", DISAGREE, evidence=held),
+        )
+        assert ("[-w for _, w in pairs]" in text) is bool(code)
+        assert run(text)[0] == code
+
+
+class OfFrozen(torch.autograd.Function):
+    """The gradient of w x^2 in x. Its own backward is wrong where w requires no gradient."""
+
+    @staticmethod
+    def forward(ctx, x, w, g):
+        ctx.save_for_backward(x, w, g)
+        return 2 * g * w * x
+
+    @staticmethod
+    def backward(ctx, x_dot):
+        x, w, g = ctx.saved_tensors
+        return (2 if ctx.needs_input_grad[1] else 1) * x_dot * g * w, 2 * x_dot * g * x, 2 * x_dot * w * x
+
+
+class ScaledSquare(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, w):
+        ctx.save_for_backward(x, w)
+        return w * x * x
+
+    @staticmethod
+    def backward(ctx, y_bar):
+        x, w = ctx.saved_tensors
+        return OfFrozen.apply(x, w, y_bar), y_bar * x * x
+
+
+def test_a_frozen_input_requires_no_gradient_in_the_script() -> None:
+    x, w = torch.linspace(1, 2, 4), torch.linspace(-1, 3, 4)
+    report = gradgradcheck(
+        ScaledSquare.apply,
+        (x, w),
+        reference=lambda x, w: w * x * x,
+        dtypes=("float32",),
+        raise_exception=False,
+    )
+    text = report.repro()
+    assert "active, index, of_input, of_tangent = [0], 0, True, False" in text
+    assert run(text)[0] == 1
+    assert run(text.replace("else 1)", "else 2)"))[0] == 0

@@ -6,6 +6,7 @@ Both are evaluated over Balls in long double. The bound of the comparison contai
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,8 @@ def check_vjp(
     f_vjp             ``f_vjp(y_bar, *args)`` with y_bar of the shape of the result. It returns a tuple of one cotangent for each argument,
                       of its shape (for a single argument also the array alone); None for an integer argument, or for zeros
     args              a sequence of arrays, or nested containers of arrays
-    dtype             name of the format whose rounding errors the bounds contain
+    dtype             name of the format whose rounding errors the bounds contain. A formula that casts to a narrower format than
+                      this and args is wrong, unless f casts as well
     repeats           number of random cotangents that use the whole significand; other kinds are tried as well
     seed              of the random cotangents
     raise_exception   whether a disagreement raises
@@ -74,6 +76,7 @@ def check_vjp(
     scales, loss = Scales(), 0.0
     before = rounded_operations()
     y, pullback = vjp(_of_active(f, balls, active), *[leaves[k] for k in active])
+    of_formula: Format | None = None
     choices: bool | None = None
     for kind_of in _kinds(repeats):
         shape = np.shape(y) if not isinstance(y, Ball) else y.shape
@@ -81,7 +84,10 @@ def check_vjp(
         with over_balls():
             expected = pullback(exact(y_bar, fmt))
         loss = loss or fmt.u * (rounded_operations() - before)
-        answer, written = _evaluate(f_vjp, (y_bar, *args), fmt)
+        of_formula = of_formula or _format_of_formula(
+            _of_active(f, balls, active), [leaves[k] for k in active], y, args, fmt
+        )
+        answer, written = _evaluate(f_vjp, (y_bar, *args), of_formula)
         got = _flat_cotangents(answer, args)
         if any(_has_non_finite(g) for g in got):
             got = [
@@ -144,19 +150,23 @@ def check_jvp(
     active = [k for k in range(len(leaves)) if where[k]]
     aggregation = Aggregation("forward", fmt, "numpy", tuple(plain))
     scales, loss, what = Scales(), 0.0, "tangent of the result"
+    of_formula: Format | None = None
     for kind_of in _kinds(repeats):
         tangents = [
             drawn(kind_of, rng, np.shape(x), fmt, scales.unit("forward")) if w else np.zeros(np.shape(x))
             for x, w in zip(plain, where, strict=True)
         ]
         before = rounded_operations()
-        _, expected = jvp(
+        y, expected = jvp(
             _of_active(f, balls, active),
             [leaves[k] for k in active],
             [exact(tangents[k], fmt) for k in active],
         )
         loss = fmt.u * (rounded_operations() - before)
-        got, written = _evaluate(f_jvp, (tuple(args), rebuild(tangents)), fmt)
+        of_formula = of_formula or _format_of_formula(
+            _of_active(f, balls, active), [leaves[k] for k in active], y, args, fmt
+        )
+        got, written = _evaluate(f_jvp, (tuple(args), rebuild(tangents)), of_formula)
         places = [*names_of(args), *[f"the tangent of {name}" for name in names_of(args)]]
         _add_written(aggregation, "f_jvp", places, written, Question("forward", kind_of))
         if isinstance(got, (tuple, list)):
@@ -248,6 +258,19 @@ def _of_active(f: Function, balls: tuple[Any, ...], active: list[int]) -> Functi
         return _real(result(y, f"what {_name(f)} returned"), f"what {_name(f)} returned")
 
     return call
+
+
+def _format_of_formula(f: Function, xs: Sequence[Ball], y: Any, args: Sequence[Any], fmt: Format) -> Format:
+    """The format for the formula: a cast changes its answer, and widens no bound, where it leaves fewer digits than the arguments have.
+
+    Unless the function casts as well: its derivative is that of the casts.
+    """
+    dtypes = [np.asarray(x).dtype for x in flatten(tuple(args))[0]]
+    given = max(np.finfo(dtype).nmant + 1 for dtype in dtypes if dtype.kind == "f")
+    strict = replace(fmt, casts_below=min(fmt.bits, given))
+    again = f(*[Ball(x.value, x.radius, strict) for x in xs])
+    same = np.array_equal(parts(again)[0], parts(y)[0], equal_nan=True)
+    return strict if same else fmt
 
 
 def _real(x: Any, what: str) -> Any:

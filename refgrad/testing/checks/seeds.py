@@ -120,6 +120,7 @@ DRAWS: dict[str, Draw] = {
     ZERO: zero,
 }
 WITHOUT_GRADIENT = f"{WHOLE}, the cotangents without requires_grad"  # of a double backward
+AFTER_NEGATED = f"{WHOLE}, after their negative was asked of the same graph"  # of a double backward
 # Draws that a check of torch gives with strides of 0 along the axis.
 EQUAL_FIRST, EQUAL_SECOND, EQUAL_LAST = (
     "equal along the first axis",

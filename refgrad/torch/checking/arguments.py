@@ -72,10 +72,15 @@ def active_of(arguments: Sequence[Any], who: str) -> list[int]:
             raise ArgumentError(
                 f"input {k} is on the device meta, which holds no numbers; a tensor with numbers is expected"
             )
+        if isinstance(x, Tensor) and x.is_nested:
+            raise ArgumentError(
+                f"input {k} is a nested tensor; dense tensors are expected. Nest them inside: {who}(lambda *xs: "
+                f"func(torch.nested.as_nested_tensor(xs, layout={x.layout})), x.unbind(), reference=...)"
+            )
         if isinstance(x, Tensor) and x.layout != torch.strided:
             raise ArgumentError(
-                f"input {k} has the layout {x.layout}; a dense tensor is expected. Convert it inside: {who}(lambda x: func(x.to_sparse()), "
-                "(x.to_dense(),), reference=...)"
+                f"input {k} has the layout {x.layout}; a dense tensor is expected. Convert it inside: {who}(lambda x: "
+                f"func(x.to_sparse(layout={x.layout})), (x.to_dense(),), reference=...)"
             )
         if not is_leaf(x) and any(isinstance(leaf, Tensor) for leaf in flatten(x)[0]):
             raise ArgumentError(

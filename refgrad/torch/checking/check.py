@@ -28,6 +28,7 @@ from refgrad.torch.checking import (
     one_tensor,
     overwritten,
     plan,
+    reused_memory,
     supplementary,
     triangles,
     without_graph,
@@ -52,6 +53,7 @@ _USES = (
     computed_inputs.judge,
     further_calls.judge,
     overwritten.judge,
+    reused_memory.judge,
     kept_inputs.judge,
     one_tensor.judge,
 )

@@ -196,13 +196,13 @@ class Evaluator:
             alive.append(xs := self._arranged(request, request.question.active, MemoryWatch(), others))
             if not places(xs) & seen:
                 break
-        first = self._differentiated(request, xs, cotangents)
+        first = self.differentiated(request, xs, cotangents)
         first.outputs = tuple(y.detach().clone() for y in first.outputs)  # one may be a view of an input
         first.found = tuple(None if g is None else g.clone() for g in first.found)
         with torch.no_grad():
             for k in request.question.active:
                 xs[k].copy_(self.arguments[k])
-        return first, self._differentiated(request, xs, cotangents)
+        return first, self.differentiated(request, xs, cotangents)
 
     def after_writing(
         self,
@@ -238,9 +238,10 @@ class Evaluator:
         except Exception as error:
             raise Raised(error, "backward") from error
 
-    def _differentiated(
+    def differentiated(
         self, request: Request, xs: list[Any], cotangents: Sequence[PlainArray | None]
     ) -> Answer:
+        """The answer of a call with these tensors. Raises Raised."""
         answer = Answer(self._call(xs))
         try:
             answer.found = self._gradients(request, answer.outputs, xs, cotangents)

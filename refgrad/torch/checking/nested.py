@@ -101,7 +101,7 @@ class _Check:
 
     loss       the relative error of the roundings of torch's operations, once computed
     ordinary   the draws of the whole significand without a missing seed
-    most       for each of these, its seeds and the largest element of each array
+    most       by which seeds are missing: for each of these without them, its seeds and the largest element of each array
     """
 
     subject: Subject
@@ -111,14 +111,14 @@ class _Check:
     demanded: bool
     loss: float | None = None
     ordinary: list[Draw] = field(default_factory=list)
-    most: list[tuple[tuple[Seeds, ...], list[float]]] | None = None
+    most: dict[tuple[bool, ...], list[tuple[tuple[Seeds, ...], list[float]]]] = field(default_factory=dict)
 
     def evaluate(self, draw: Draw, derivatives: Callable[[Seeds], Nested], *, first: bool) -> None:
         """Evaluate one question, the first one twice, and add the answers."""
         if self.aggregation.failure is not None or len(draw.many) < self.order.batch:
             return
-        if draw.seeds.constant and self.order is not REVERSE_OVER_REVERSE:
-            return  # the other orders differentiate by no cotangent
+        if draw.seeds.of_double_backward and self.order is not REVERSE_OVER_REVERSE:
+            return
         many, question = self._batch(draw), self._question(draw)
         try:
             found = self._answers(draw, many, question)
@@ -145,7 +145,7 @@ class _Check:
         self, found: Answers, nested: list[Nested], draw: Draw, many: tuple[Seeds, ...], question: Question
     ) -> None:
         keep_subnormals()
-        seeds = tuple(as_array_or_none(t) for s in many for group in s.groups() for t in group)
+        seeds = tuple(as_array_or_none(t) for s in many for group in s.groups_of_moving() for t in group)
         # Computed only where the bound of this order is too narrow: the widest bounds of all orders, and the
         # derivatives by the alternative formulas that the records of the reference's ops name.
         wide = cache(lambda: self.order.expected(nested, True))
@@ -209,9 +209,8 @@ class _Check:
 
     def _question(self, draw: Draw) -> Question:
         used = [k for k, y_bar in zip(self.subject.used, draw.seeds.y_bars, strict=True) if y_bar is not None]
-        return Question(
-            self.order.name, draw.kind, self.subject.active, tuple(used), draw.layout, draw.seed_layout
-        )
+        active = draw.seeds.of_moving(self.subject.active)
+        return Question(self.order.name, draw.kind, active, tuple(used), draw.layout, draw.seed_layout)
 
     def _answers(self, draw: Draw, many: tuple[Seeds, ...], question: Question) -> Answers:
         placed = Placed(self.subject, draw.layout, many)
@@ -268,18 +267,19 @@ class _Check:
         return self._compared(answer, ball, what, Hidden(loss, usual, self._largest(k, answer, many)), reach)
 
     def _largest(self, k: int, answer: Answer, many: tuple[Seeds, ...]) -> float:
-        """The largest element of the k-th array in any draw, scaled to seeds of this size.
+        """The largest element of the k-th array in any draw without the seeds that are missing here, scaled to seeds of this size.
 
         Intermediate results are proportional to the products of the seeds. A second derivative depends on two seeds, so the largest
         element of a single draw is a poor estimate.
         """
-        if self.most is None:
-            self.most = []
+        missing = tuple(t is None for group in many[0].groups() for t in group)
+        if missing not in self.most:
+            self.most[missing] = []
             for draw in self.ordinary:
-                some = self._batch(draw)
+                some = tuple(_without_missing(seeds, many[0]) for seeds in self._batch(draw))
                 balls = self.order.expected([self.subject.derivatives(s) for s in some], False)
-                self.most.append((some, [_greatest(ball) for ball in balls]))
-        units = [(size, sizes[k]) for some, sizes in self.most if (size := _size(answer, some))]
+                self.most[missing].append((some, [_greatest(ball) for ball in balls]))
+        units = [(size, sizes[k]) for some, sizes in self.most[missing] if (size := _size(answer, some))]
         return _size(answer, many) * max((most / size for size, most in units), default=0.0)
 
     def _loss(self, draw: Draw, many: tuple[Seeds, ...]) -> float:
@@ -305,6 +305,15 @@ class _Check:
 
 def _array(answer: Answer) -> PlainArray | None:
     return as_array_or_none(answer.got)
+
+
+def _without_missing(seeds: Seeds, given: Seeds) -> Seeds:
+    """The seeds without those that are missing in the given ones."""
+    y_bars, x_dots, y_bar_dots, x_dots_again = (
+        tuple(None if g is None else t for t, g in zip(all_, some, strict=True))
+        for all_, some in zip(seeds.groups(), given.groups(), strict=True)
+    )
+    return Seeds(y_bars, x_dots, y_bar_dots, x_dots_again)
 
 
 def _size(answer: Answer, many: tuple[Seeds, ...]) -> float:

@@ -16,6 +16,7 @@ from torch.autograd import forward_ad
 from torch.autograd.function import BackwardCFunction
 
 from refgrad.testing.judging.nested_orders import Nested
+from refgrad.torch.checking.outer_tangents import loses_outer_tangents
 from refgrad.torch.forward_mode import dual_level, func_jvp, make_dual
 from refgrad.tracing.ball import Ball
 
@@ -47,6 +48,8 @@ class Seeds:
     y_bars, y_bar_dots     cotangents of the outputs and their tangents, one for each output, of its shape
     x_dots, x_dots_again   tangents of the inputs, one for each input, of its shape
     constant               whether the cotangents require no gradient, as that of a loss, which is 1
+    frozen                 positions of the inputs that require no gradient, as frozen weights
+    after_negated          whether the negated tangents of the inputs are asked of the same graph before
     """
 
     y_bars: tuple[Tensor | None, ...]
@@ -54,10 +57,25 @@ class Seeds:
     y_bar_dots: tuple[Tensor | None, ...]
     x_dots_again: tuple[Tensor | None, ...]
     constant: bool = False
+    frozen: frozenset[int] = frozenset()
+    after_negated: bool = False
+
+    @property
+    def of_double_backward(self) -> bool:
+        """Whether they are for double backward alone."""
+        return self.constant or bool(self.frozen) or self.after_negated
 
     def groups(self) -> tuple[tuple[Tensor | None, ...], ...]:
         """The four groups, in the order of the fields and of the seeds in evidence."""
         return self.y_bars, self.x_dots, self.y_bar_dots, self.x_dots_again
+
+    def of_moving(self, each: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The entries, one for each input, of the inputs that require a gradient."""
+        return tuple(x for k, x in enumerate(each) if k not in self.frozen)
+
+    def groups_of_moving(self) -> tuple[tuple[Tensor | None, ...], ...]:
+        """The four groups without the entries of frozen inputs."""
+        return self.y_bars, self.of_moving(self.x_dots), self.y_bar_dots, self.of_moving(self.x_dots_again)
 
     def size(self, what: str) -> float:
         """The scale of the array with this name: the product of the largest elements of the seeds in which it is linear."""
@@ -146,24 +164,30 @@ def reverse_of_gradients(
     f: Function, xs: Sequence[Tensor], many: Sequence[Seeds], *, at_once: bool
 ) -> Answers:
     """Double backward. With ``at_once``, for the tangents of all Seeds, with the cotangents of the first."""
-    leaves = leaves_of(xs)
-    y_bars = [None if y_bar is None else _leaf(y_bar) for y_bar in many[0].y_bars]
-    varied = [None] * len(y_bars) if many[0].constant else y_bars
+    seeds = many[0]
+    leaves = [x.detach() if k in seeds.frozen else _leaf(x) for k, x in enumerate(xs)]
+    moving = [None if k in seeds.frozen else x for k, x in enumerate(leaves)]
+    y_bars = [None if y_bar is None else _leaf(y_bar) for y_bar in seeds.y_bars]
+    varied = [None] * len(y_bars) if seeds.constant else y_bars
     ys = f(*leaves)
-    x_bars = _gradients(ys, leaves, many[0].y_bars if many[0].constant else y_bars)
+    required = [x for x in moving if x is not None]
+    x_bars = _in_positions(_gradients(ys, required, seeds.y_bars if seeds.constant else y_bars), moving)
     _raise_recorded_errors(x_bars)
     x_dots = by_position([seeds.x_dots for seeds in many])
     weights = [same and (torch.stack(same) if at_once else same[0]) for same in x_dots]
     pairs = [(g, w) for g, w in present(x_bars, weights) if g.requires_grad]
-    targets = [*leaves, *[y_bar for y_bar in varied if y_bar is not None]]
-    found: Sequence[Tensor | None] = [None] * len(targets)
-    if pairs:
-        found = torch.autograd.grad(
-            [g for g, _ in pairs], targets, [w for _, w in pairs], allow_unused=True, is_grads_batched=at_once
-        )
+    targets = [*required, *[y_bar for y_bar in varied if y_bar is not None]]
+
+    pull = functools.partial(
+        torch.autograd.grad, [g for g, _ in pairs], targets, allow_unused=True, is_grads_batched=at_once
+    )
+    if pairs and seeds.after_negated:
+        pull([-w for _, w in pairs], retain_graph=True)
+    found = pull([w for _, w in pairs]) if pairs else [None] * len(targets)
     why = "" if pairs else _NO_GRAPH
-    return answers(SECOND_GRADIENT, found[: len(xs)], xs, why=why) + answers(
-        OF_COTANGENT, _in_positions(found[len(xs) :], varied), ys, varied, why
+    n = len(required)
+    return answers(SECOND_GRADIENT, _in_positions(found[:n], moving), xs, moving, why) + answers(
+        OF_COTANGENT, _in_positions(found[n:], varied), ys, varied, why
     )
 
 
@@ -283,7 +307,7 @@ def _forward_over_forward(f: Function, xs: Sequence[Tensor], many: Sequence[Seed
         return found
 
     _, found = func_jvp(inner, [xs[k] for k in moving_again], [seeds.x_dots_again[k] for k in moving_again])
-    if functions_of(ys) and _loses_outer_tangents():
+    if functions_of(ys) and loses_outer_tangents():
         raise NotOfferedError(
             "torch loses the outer tangent of nested torch.func.jvp at an autograd.Function, and returns zeros"
         )
@@ -333,35 +357,6 @@ def _raise_recorded_errors(tensors: Sequence[Tensor | None]) -> None:
         if node.name() == "torch::autograd::Error":
             with torch.no_grad():
                 node(torch.zeros(()))
-
-
-class _Cube(torch.autograd.Function):
-    """x^3 with correct derivatives: a probe of what torch supports."""
-
-    @staticmethod
-    def forward(x: Tensor) -> Tensor:
-        return x**3
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:  # noqa: ARG004  torch's signature
-        ctx.save_for_forward(*inputs)
-
-    @staticmethod
-    def jvp(ctx: Any, x_dot: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        return 3 * x**2 * x_dot
-
-
-@functools.cache
-def _loses_outer_tangents() -> bool:
-    """Whether nested torch.func.jvp returns zero for a Function with a nonzero second derivative, in this release of torch."""
-    one = torch.ones(())
-
-    def tangent(x: Tensor) -> Tensor:
-        found: Tensor = func_jvp(_Cube.apply, (x,), (one,))[1]
-        return found
-
-    return bool(func_jvp(tangent, (one,), (one,))[1] == 0)
 
 
 def single(order: str, names: str) -> Callable[[Sequence[Nested], bool], list[Ball]]:

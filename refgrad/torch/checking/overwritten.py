@@ -19,7 +19,7 @@ from refgrad.torch.checking.further_calls import FACTORS, scaled
 from refgrad.torch.checking.layouts import CONTIGUOUS
 
 _WHEN = "after the inputs were overwritten in place, as an optimizer does,"
-_BEFORE = (
+BEFORE = (
     "func is wrong there, or uses what it kept of a former call, such as a copy that it finds by an address"
 )
 _ADVICE = "what a call keeps for the next one must not outlive the numbers of its inputs"
@@ -38,7 +38,7 @@ def judge(answered: Answered) -> str:
         except Raised:
             continue
         there = partial(point.another, point.func, point.reference.function, others)
-        compare(answered, there, first, f"with the inputs times {factor}", _BEFORE, answer)
+        compare(answered, there, first, f"with the inputs times {factor}", BEFORE, answer)
         answered.add_values(answer.outputs, _WHEN, _ADVICE)
         answered.add_gradients(answer.found, _WHEN, _ADVICE)
         return ""

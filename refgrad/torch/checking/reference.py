@@ -137,9 +137,9 @@ class Reference:
         def gradient(x: PlainArray) -> PlainArray:
             return vjp(lambda x: self.smooth(x)[0], x)[1](np.asarray(cotangent, x.dtype))[0]
 
-        with quiet():
-            slope = vjp(lambda x: self.smooth(x)[0], x)[1](np.ones(y.shape, y.dtype))[0]
-            g, moved = jvp(gradient, (x,), (np.abs(y) / np.abs(slope),))
+        with quiet():  # beside inputs that are not differentiated the results are Balls
+            slope = parts(vjp(lambda x: self.smooth(x)[0], x)[1](np.ones(y.shape, y.dtype))[0])[0]
+            g, moved = (parts(z)[0] for z in jvp(gradient, (x,), (np.abs(y) / np.abs(slope),)))
             near = np.abs(g - slope * cotangent) <= np.sqrt(np.finfo(x.dtype).eps) * np.abs(g)
             return np.abs(moved) if np.all(near | ~np.isfinite(g)) else None
 

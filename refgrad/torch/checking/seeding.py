@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from refgrad.testing.checks.seeds import (
+    AFTER_NEGATED,
     DRAWS,
     LARGE,
     SINGLE,
@@ -26,8 +27,10 @@ from refgrad.torch.checking.orders import Seeds
 from refgrad.torch.checking.subject import Subject
 
 _ALONE = 4  # inputs, and outputs, that are judged alone, at most
-# Products of two large or small seeds leave the range within which a formula keeps its digits; zeros give zeros.
-_KINDS = [kind for kind in DRAWS if kind not in (WHOLE, SMALL, LARGE, ZERO)]
+# Where one seed is of such a kind, the other one uses the whole significand: products of two large or small seeds leave the range within
+# which a formula keeps its digits, and the elements of two that are mostly zero seldom meet.
+_BESIDE_WHOLE = (SINGLE, SPARSE, SMALL, LARGE, ZERO)
+_KINDS = [kind for kind in DRAWS if kind != WHOLE]
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,8 @@ def draws(
     """Seeds that use the whole significand, and of other kinds.
 
     repeats      number of complete draws of the whole significand, each in another layout
-    alone        whether there is also a draw for each tangent and each cotangent alone, one of each other kind, and one with cotangents
-                 that require no gradient
+    alone        whether there is also a draw for each tangent and each cotangent alone, and one of each other kind; for double backward
+                 one with frozen inputs, one with cotangents that require no gradient, and one after another of the same graph
     batch        number of sets of seeds in a draw, for orders that take several at once
     cotangents   those to use in place of random ones, one for each output with a gradient
     """
@@ -82,7 +85,10 @@ def draws(
             Draw((_drawn(subject, rng, 0, False, cotangents, kind),), GIVEN, CONTIGUOUS, kind)
             for kind in _KINDS
         ]
-        found.append(Draw((replace(found[0].seeds, constant=True),), GIVEN, CONTIGUOUS, WITHOUT_GRADIENT))
+        first = found[0].seeds
+        found += [Draw((part,), GIVEN, CONTIGUOUS) for part in _with_frozen_inputs(first)]
+        found.append(Draw((replace(first, constant=True),), GIVEN, CONTIGUOUS, WITHOUT_GRADIENT))
+        found.append(Draw((replace(first, after_negated=True),), GIVEN, CONTIGUOUS, AFTER_NEGATED))
     return found
 
 
@@ -116,8 +122,7 @@ def _drawn(
     def of_inputs(kind: str) -> tuple[Tensor, ...]:
         return tuple(seed(tuple(x.shape), x.dtype, kind) for x in subject.xs)
 
-    # The elements of two seeds that are mostly zero seldom meet, and their derivative is zero but for rounding.
-    other = WHOLE if kind in (SINGLE, SPARSE) else kind
+    other = WHOLE if kind in _BESIDE_WHOLE else kind
     y_bars = of_outputs(other) if cotangents is None else tuple(cotangents)
     return Seeds(y_bars, of_inputs(kind), of_outputs(kind), of_inputs(other))
 
@@ -135,6 +140,21 @@ def _each_alone(seeds: Seeds) -> list[Seeds]:
             for k in given[:_ALONE]
         ]
     return found
+
+
+def _with_frozen_inputs(seeds: Seeds) -> list[Seeds]:
+    """The seeds with each input frozen, and with all but each."""
+    every = frozenset(range(len(seeds.x_dots)))
+    each = [frozenset({k}) for k in range(min(_ALONE, len(every)))]
+    some = dict.fromkeys(frozen for k in each for frozen in (k, every - k) if frozen and frozen != every)
+    return [
+        replace(
+            seeds,
+            x_dots=tuple(None if k in frozen else t for k, t in enumerate(seeds.x_dots)),
+            frozen=frozen,
+        )
+        for frozen in some
+    ]
 
 
 def _only(given: Sequence[Tensor | None], k: int) -> tuple[Tensor | None, ...]:
@@ -167,7 +187,9 @@ class Placed:
                 )
                 for group, some in zip(seeds.groups(), names, strict=True)
             ]
-            self.many.append(Seeds(y_bars, x_dots, y_bar_dots, x_dots_again, seeds.constant))
+            self.many.append(
+                replace(seeds, y_bars=y_bars, x_dots=x_dots, y_bar_dots=y_bar_dots, x_dots_again=x_dots_again)
+            )
 
     def _laid(self, x: Tensor, layout: str, name: str) -> Tensor:
         place = arranged(x, layout)

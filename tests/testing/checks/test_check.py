@@ -263,3 +263,50 @@ def test_none_as_a_cotangent_stands_for_zeros() -> None:
     assert report.status == "agree"
     jvp = check_jvp(np.sign, lambda xs, x_dots: None, (x,), raise_exception=False)
     assert jvp.status == "disagree"  # a rule of forward mode that gives nothing
+
+
+@pytest.mark.parametrize("narrow", [np.float32, np.float16])
+@pytest.mark.parametrize(
+    "shortened",
+    [
+        lambda y_bar, x, narrow: y_bar / (1 + np.exp(-x.astype(narrow))),
+        lambda y_bar, x, narrow: y_bar.astype(narrow) / (1 + np.exp(-x)),
+        lambda y_bar, x, narrow: np.asarray(y_bar / (1 + np.exp(-x)), narrow),
+    ],
+)
+def test_a_formula_that_casts_to_a_narrower_format_is_wrong(shortened, narrow) -> None:
+    report = check_vjp(
+        softplus, lambda y_bar, x: shortened(y_bar, x, narrow), (X / 3,), raise_exception=False
+    )
+    assert report.status == "disagree"
+    tangent = check_jvp(
+        softplus, lambda args, t: shortened(t[0], args[0], narrow), (X / 3,), raise_exception=False
+    )
+    assert tangent.status == "disagree"
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+def test_a_formula_casts_as_the_function_does_or_to_a_wider_format(dtype: str) -> None:
+    def narrow(x):
+        return x.astype(np.float16) ** 3
+
+    def narrow_vjp(y_bar, x):
+        return y_bar.astype(np.float16) * (3 * x.astype(np.float16) ** 2)
+
+    def wide_vjp(y_bar, x):
+        return (y_bar.astype(np.float64) * 3 * x.astype(np.float64) ** 2).astype(x.dtype)
+
+    assert check_vjp(narrow, narrow_vjp, (X / 3,), dtype=dtype, allow_undecided=True).status != "disagree"
+    assert check_vjp(lambda x: x**3, wide_vjp, (X / 3,), dtype=dtype).status == "agree"
+
+
+@pytest.mark.parametrize(("narrow", "status"), [(np.float32, "agree"), (np.float16, "disagree")])
+def test_a_formula_may_cast_to_the_format_of_the_arguments(narrow, status: str) -> None:
+    x = (X / 3).astype(np.float32)
+    report = check_vjp(
+        softplus,
+        lambda y_bar, x: (y_bar.astype(narrow) / (1 + np.exp(-x))).astype(np.float32),
+        (x,),
+        raise_exception=False,
+    )
+    assert report.status == status

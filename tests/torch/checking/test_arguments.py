@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,13 @@ torch = pytest.importorskip("torch")
 from refgrad.errors import ArgumentError, DtypeError  # noqa: E402
 from refgrad.torch.checking.arguments import active_of, outputs_of, title, usage  # noqa: E402
 from tests.torch_functions import Cube  # noqa: E402
+
+
+def prototype(make, *args, **options):
+    """A tensor of a kind of which torch warns that it may change."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return make(*args, **options)
 
 
 def test_inputs_that_require_a_gradient_or_all_of_floating_point() -> None:
@@ -27,6 +35,17 @@ def test_inputs_that_require_a_gradient_or_all_of_floating_point() -> None:
         ((np.ones(2),), DtypeError, "Pass torch.tensor"),
         (([torch.ones(2)],), ArgumentError, "input 0 is a list of tensors"),
         ((torch.eye(2).to_sparse(),), ArgumentError, "input 0 has the layout torch.sparse_coo; a dense"),
+        ((prototype(torch.eye(2).to_sparse_csr),), ArgumentError, r"to_sparse\(layout=torch.sparse_csr\)"),
+        (
+            (prototype(torch.nested.nested_tensor, [torch.ones(2)]),),
+            ArgumentError,
+            "input 0 is a nested tensor; dense",
+        ),
+        (
+            (prototype(torch.nested.nested_tensor, [torch.ones(2)], layout=torch.jagged),),
+            ArgumentError,
+            "as_nested_tensor.*layout=torch.jagged.*x.unbind",
+        ),
         ((torch.ones(2, device="meta"),), ArgumentError, "input 0 is on the device meta"),
         ((SimpleNamespace(w=torch.ones(2)),), ArgumentError, "input 0 is a SimpleNamespace of tensors"),
     ],

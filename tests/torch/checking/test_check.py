@@ -97,3 +97,31 @@ def test_none_stands_for_zeros_and_is_compared() -> None:
         Sign.apply, (x,), reference=lambda x: np.sign(x) + 0 * x * x + x * 1e-9, raise_exception=False
     )
     assert wrong.status == "disagree"
+
+
+def test_a_wrong_gradient_beside_buffers_is_judged_in_a_half_format() -> None:
+    class Normalised(torch.autograd.Function):
+        """A weight over its largest singular value, of which buffers hold the vectors; the second term is halved."""
+
+        @staticmethod
+        def forward(ctx, w, u, v):
+            s = u @ w @ v
+            ctx.save_for_backward(w, u, v, s)
+            return w / s
+
+        @staticmethod
+        def backward(ctx, y_bar):
+            w, u, v, s = ctx.saved_tensors
+            return y_bar / s - (y_bar * w).sum() / s**2 * torch.outer(u, v) * 0.5, None, None
+
+    w = torch.randn(4, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    u, v = (torch.randn(n, generator=torch.Generator().manual_seed(1), dtype=torch.float64) for n in (4, 3))
+    u, v = u / u.norm(), v / v.norm()
+    report = gradcheck(
+        Normalised.apply,
+        (w.requires_grad_(), u, v),
+        reference=lambda w, u, v: w / (u @ w @ v),
+        dtypes=("float16",),
+        raise_exception=False,
+    )
+    assert report.status == "disagree"

@@ -297,6 +297,11 @@ class CubeSlope(torch.autograd.Function):
         return factor * 6 * x_dot * g * x, 3 * x_dot * x * x
 
 
+def asked_before(ctx, x_dot, x, g):
+    ctx.times = getattr(ctx, "times", 0) + 1
+    return ctx.times > 1
+
+
 def cube_wrong(where):
     slope = type("Slope", (CubeSlope,), {"wrong": staticmethod(where)})
 
@@ -322,6 +327,9 @@ def cube_wrong(where):
         ),
         (lambda ctx, x_dot, x, g: bool((g == 1).all()), "seeds of ones"),
         (lambda ctx, x_dot, x, g: int(torch.count_nonzero(x_dot)) == 1, "seeds with a single element"),
+        (lambda ctx, x_dot, x, g: bool((x_dot.abs() > 1e4).any()), "seeds very large"),
+        (lambda ctx, x_dot, x, g: bool((x_dot.abs() < 1e-4).all()), "seeds very small"),
+        (asked_before, "seeds of the whole significand, after their negative was asked of the same graph"),
     ],
 )
 def test_a_double_backward_that_is_wrong_for_some_seeds_alone_is_caught(where, words) -> None:
@@ -331,3 +339,57 @@ def test_a_double_backward_that_is_wrong_for_some_seeds_alone_is_caught(where, w
     assert words in report.summary()
     right = gradgradcheck(cube_wrong(CubeSlope.wrong), (x,), reference=lambda x: x * x * x)
     assert right.status == "agree"
+
+
+class Halved(torch.autograd.Function):
+    """The gradient of w x^2 in x, whose own backward spoils something where w is frozen, or where its tangent is zero."""
+
+    @staticmethod
+    def forward(ctx, x, w, g):
+        ctx.save_for_backward(x, w, g)
+        return 2 * g * w * x
+
+    @classmethod
+    def backward(cls, ctx, x_dot):
+        x, w, g = ctx.saved_tensors
+        factor = cls.factor(ctx, x_dot)
+        return factor * 2 * x_dot * g * w, 2 * x_dot * g * x, 2 * x_dot * w * x
+
+
+def scaled_square(factor):
+    slope = type("Slope", (Halved,), {"factor": staticmethod(factor)})
+
+    class ScaledSquare(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, w):
+            ctx.save_for_backward(x, w)
+            return w * x * x
+
+        @staticmethod
+        def backward(ctx, y_bar):
+            x, w = ctx.saved_tensors
+            return slope.apply(x, w, y_bar), y_bar * x * x
+
+    return ScaledSquare.apply
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    [
+        (lambda ctx, x_dot: 1.0 if ctx.needs_input_grad[1] else 0.5, "a gradient required of input 0 alone"),
+        (lambda ctx, x_dot: x_dot.norm() / x_dot.norm(), "seeds of zeros"),
+        (lambda ctx, x_dot: 1.0, ""),
+    ],
+)
+def test_a_double_backward_is_asked_with_frozen_inputs_and_for_zeros(factor, words, dtype: str) -> None:
+    x, w = (torch.randn(2, 6, generator=torch.Generator().manual_seed(0))).unbind(0)
+    report = gradgradcheck(
+        scaled_square(factor),
+        (x, w),
+        reference=lambda x, w: w * x * x,
+        dtypes=(dtype,),
+        raise_exception=False,
+    )
+    assert report.status == ("disagree" if words else "agree")
+    assert words in report.summary()

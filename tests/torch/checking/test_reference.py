@@ -85,5 +85,10 @@ def test_a_gradient_from_the_value_moves_by_the_second_derivative_over_the_first
     s = 1 / (1 + np.exp(-x))
     assert found is not None
     assert assert_within(found, np.abs(y_bar * (1 - 2 * s) * s)) == X.size
+    powers = np.array([1.0, 4.0, -2.0])  # products with them are exact
+    balls = [x, exact(powers, x.fmt)]
+    beside = Reference(lambda x, w: w / (1 + np.exp(-x)), balls, [0], x.fmt).sensitivity_to_value(y_bar)
+    assert type(beside) is np.ndarray  # no Ball, which passes for one
+    assert np.array_equal(beside, np.abs(powers) * found)
     assert reference(np.cumsum, X).sensitivity_to_value(y_bar) is None  # not elementwise
     assert reference(np.multiply, X, W).sensitivity_to_value(y_bar) is None

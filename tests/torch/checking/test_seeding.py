@@ -7,7 +7,17 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from refgrad.testing.checks.seeds import DRAWS, LARGE, ONES, SINGLE, SMALL, WHOLE, WITHOUT_GRADIENT, ZERO  # noqa: E402
+from refgrad.testing.checks.seeds import (  # noqa: E402
+    AFTER_NEGATED,
+    DRAWS,
+    LARGE,
+    ONES,
+    SINGLE,
+    SMALL,
+    WHOLE,
+    WITHOUT_GRADIENT,
+    ZERO,
+)
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, GIVEN, PERMUTED  # noqa: E402
 from refgrad.torch.checking.seeding import Placed, draws  # noqa: E402
 from refgrad.torch.checking.subject import Subject  # noqa: E402
@@ -51,22 +61,45 @@ def test_each_tangent_and_each_cotangent_comes_alone_too() -> None:
     x_alone, y_alone, first_alone, second_alone = (draw.seeds for draw in seeds()[3:7])
     assert [t is None for t in (*x_alone.x_dots, *y_alone.x_dots)] == [False, True, True, False]
     assert [t is None for t in (*first_alone.y_bars, *second_alone.y_bar_dots)] == [False, True, True, False]
-    assert [draw.ordinary for draw in seeds()] == [True] * 3 + [False] * 10
+    assert [draw.ordinary for draw in seeds()[:7]] == [True] * 3 + [False] * 4
+    assert not any(draw.ordinary for draw in seeds()[7:])
     assert len(seeds(alone=False)) == 3
 
 
-def test_other_kinds_and_cotangents_without_a_gradient_come_last() -> None:
-    *kinds, constant = seeds()[7:]
-    assert [draw.kind for draw in kinds] == [
-        kind for kind in DRAWS if kind not in (WHOLE, SMALL, LARGE, ZERO)
-    ]
+def test_each_other_kind_comes_once() -> None:
+    kinds = seeds()[7:-4]
+    assert [draw.kind for draw in kinds] == [kind for kind in DRAWS if kind != WHOLE]
     ones = next(draw.seeds for draw in kinds if draw.kind == ONES)
     assert all((t == 1).all() for group in ones.groups() for t in group)
     single = next(draw.seeds for draw in kinds if draw.kind == SINGLE)
     assert [torch.count_nonzero(t[0]).item() for t in single.groups()] == [12, 1, 1, 12]
-    assert [draw.seeds.constant for draw in seeds()] == [False] * 12 + [True]
+
+
+@pytest.mark.parametrize("kind", [SMALL, LARGE, ZERO])
+def test_of_two_seeds_that_are_multiplied_one_is_ordinary(kind: str) -> None:
+    some = next(draw.seeds for draw in seeds() if draw.kind == kind)
+    y_bar, x_dot, y_bar_dot, x_dot_again = (float(t[0].abs().max()) for t in some.groups())
+    assert all(1e-2 < size < 10 for size in (y_bar, x_dot_again))
+    assert all(not 1e-2 < size < 10 for size in (x_dot, y_bar_dot))
+
+
+def test_questions_of_double_backward_come_last() -> None:
+    found = [draw.seeds for draw in seeds()]
+    assert [s.of_double_backward for s in found] == [False] * (len(found) - 4) + [True] * 4
+    first, second, constant, negated = seeds()[-4:]
+    assert [sorted(draw.seeds.frozen) for draw in (first, second)] == [[0], [1]]
+    assert [t is None for t in (*first.seeds.x_dots, *second.seeds.x_dots)] == [True, False, False, True]
+    assert constant.seeds.constant
     assert constant.kind == WITHOUT_GRADIENT
-    assert Placed(subject(), GIVEN, constant.many).many[0].constant
+    assert negated.seeds.after_negated
+    assert negated.kind == AFTER_NEGATED
+    for draw in (first, second, constant, negated):
+        placed = Placed(subject(), GIVEN, draw.many).many[0]
+        assert (placed.constant, placed.frozen, placed.after_negated) == (
+            draw.seeds.constant,
+            draw.seeds.frozen,
+            draw.seeds.after_negated,
+        )
 
 
 def test_cotangents_that_are_given_are_taken() -> None:
