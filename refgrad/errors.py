@@ -96,6 +96,10 @@ class DeviceMissingError(RefgradError, RuntimeError):
     """A required device is not present on this machine. Ends a run with exit code 3."""
 
 
+class SideEffectError(RefgradError, RuntimeError):
+    """Code under test has changed a setting of its framework."""
+
+
 class GradientMismatch(RefgradError, AssertionError):
     """A gradient is not the derivative of its function; ``report`` holds the evidence."""
 

@@ -21,7 +21,7 @@ BUILT_IN = {
     "DtypeError": TypeError, "OperandError": TypeError, "GraphError": ValueError, "CaseFileError": ValueError,
     "ResultsWriteError": OSError, "DeviationsFileError": ValueError, "DeviceMissingError": RuntimeError,
     "WorkerError": RuntimeError, "WorkerLateError": RuntimeError, "NoCaseError": LookupError, "CaseInterruptedError": RuntimeError,
-    "GradientMismatch": AssertionError, "GradientUndecided": AssertionError,
+    "SideEffectError": RuntimeError, "GradientMismatch": AssertionError, "GradientUndecided": AssertionError,
 }  # fmt: skip
 
 

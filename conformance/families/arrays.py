@@ -12,13 +12,14 @@ from refgrad.bounds import exactness, rounding
 from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Graph
 from refgrad.op import Op
-from refgrad.testing.cases.case import LAYOUTS, Case
+from refgrad.testing.cases.case import EXPANDED, LAYOUTS, Case
 from refgrad.testing.cases.grid import integers
 from refgrad.testing.cases.source import Source
 
 EXACT = "exact"  # the style of cases on a grid, in which most results are exact: small integers times a power of two
 SHARE = 3  # of the families that have exact cases, one case in so many is drawn in this style
 SHARE_OF_SHORT = 2  # the same in formats of few digits, where rounding hides most errors of other cases
+SHARE_OF_EXPANDED = 16  # of the other cases of single ops: the cotangent is one number in memory
 _FEW_DIGITS = 11  # those of float16
 _SCALES = (1.0, 2.0, 0.5, 4.0, 0.25)  # of inputs on a grid
 # Cotangents and tangents on a grid: the usual ones, and those of fewest digits.
@@ -104,11 +105,13 @@ def finish(
     dtype: str,
     values: list[PlainArray] | None = None,
     exact: bool = False,
+    expands: bool = False,
 ) -> Case:
     """The case of a graph with data: draws cotangent, tangents and memory layouts.
 
     ``values`` are those of all nodes in float64; they are computed where they are not given. With ``exact`` cotangent and tangents are
-    on a grid, too, with as few digits as it takes for the derivatives to fit the format at every node.
+    on a grid, too, with as few digits as it takes for the derivatives to fit the format at every node. With ``expands`` a share of the
+    other cotangents is one number in memory: the nodes of a program meet such cotangents behind a sum, a single op does not.
     """
     if values is None:
         values = graph.run({name: x.astype(np.float64) for name, x in inputs.items()})
@@ -118,6 +121,11 @@ def finish(
     else:
         tangents = {name: weights(source, x.shape, dtype) for name, x in inputs.items()}
         cotangent = weights(source, shape, dtype)
+    layouts = {name: source.choice(LAYOUTS) for name, x in inputs.items() if x.size > 1}
+    cotangent_layout = source.choice(LAYOUTS) if cotangent.size > 1 else LAYOUTS[0]
+    expandable = expands and not exact and cotangent.size > 1
+    if expandable and source.integer(0, SHARE_OF_EXPANDED - 1) == SHARE_OF_EXPANDED - 1:
+        cotangent, cotangent_layout = np.full_like(cotangent, cotangent.flat[0]), EXPANDED
     if not exact and FORMATS[dtype].small_range:
         with np.errstate(all="ignore"):
             sent: list[Array] = []
@@ -134,8 +142,8 @@ def finish(
         tangents=tangents,
         cotangent=cotangent,
         dtype=dtype,
-        layouts={name: source.choice(LAYOUTS) for name, x in inputs.items() if x.size > 1},
-        cotangent_layout=source.choice(LAYOUTS) if cotangent.size > 1 else LAYOUTS[0],
+        layouts=layouts,
+        cotangent_layout=cotangent_layout,
     )
 
 

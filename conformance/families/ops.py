@@ -2,7 +2,7 @@
 
 Every differentiable op with a counterpart in torch is drawn. Elementwise ops have 0 to 67 elements or a wide array, a few of which are
 replaced by such numbers, so that both the vector body and the scalar tail of a kernel receive them. The operands and parameters of other
-ops come from the sampler of their record, with replacements of the same kind.
+ops come from the sampler of their record, with replacements of the same kind. A share of the operands is longer (lengthened.py).
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.grid import exact_at, rounds_nothing
 from refgrad.testing.cases.source import Source
 
-from .arrays import EXACT, carrier, finish, numbers, offered, rounded, style_of_case
+from .arrays import EXACT, carrier, few_digits, finish, numbers, offered, rounded, style_of_case
+from .lengthened import long_arrays, long_axis
 from .wide import length
 
 Drawn = tuple[list[PlainArray], Params]
@@ -271,6 +272,22 @@ def ops(source: Source, dtype: str, among: Collection[str] = (), exact: bool | N
     exact = bool(on_grid)
     op = REGISTRY[source.choice(on_grid or names)]
     operands, params = draw_exact(source, op, dtype) if exact else draw(source, op, dtype)
+    case = _case_of(source, op, operands, params, dtype, exact)
+    if op.elementwise and _real(op):
+        longer = long_arrays(source, operands)
+        return case if longer is None else _case_of(source, op, longer, params, dtype, exact)
+    longer = None if exact else long_axis(source, op, operands, params)
+    if longer is None:
+        return case
+    # Second derivatives along a long axis are not judged in formats of few digits.
+    order = 1 if few_digits(dtype) else 2
+    return replace(_case_of(source, op, longer, params, dtype), order=order)
+
+
+def _case_of(
+    source: Source, op: Op, operands: list[PlainArray], params: Params, dtype: str, exact: bool = False
+) -> Case:
+    """The case of an op on these operands."""
     graph = Graph()
     inputs: dict[str, PlainArray] = {}
     for x in operands:
@@ -285,5 +302,5 @@ def ops(source: Source, dtype: str, among: Collection[str] = (), exact: bool | N
     graph.outputs = (len(operands),)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # errstate does not cover the warning of empty means
-        case = finish(source, "ops", graph, inputs, dtype, exact=exact)
+        case = finish(source, "ops", graph, inputs, dtype, exact=exact, expands=True)
     return replace(case, order=2)

@@ -20,6 +20,7 @@ from refgrad.torch.forward_mode import compile_once
 from refgrad.torch.further_modes import CALLS
 from refgrad.torch.observe import observe
 from refgrad.torch.replacement import namespaces, replacements
+from refgrad.torch.side_effects import settings_restored
 
 
 class TorchBackend(Backend):
@@ -82,11 +83,14 @@ class TorchBackend(Backend):
 
     def observe(self, case: Case) -> Observation:
         """Values, gradients and tangents of all nodes; for a case of order 2 also the answers of the further modes."""
-        return observe(case, self.namespaces)
+        # Also after calls whose outcome is known, such as the search for the node that raised.
+        with settings_restored():
+            return observe(case, self.namespaces)
 
     def script(self, case: Case, verdict: Verdict) -> str:
         """The failure as a program that needs torch alone; where that cannot be written, a program that runs refgrad."""
-        return script(case, verdict, self.replacements, self.address)
+        with settings_restored():
+            return script(case, verdict, self.replacements, self.address)
 
     def environment(self) -> Mapping[str, str]:
         """The commit, BLAS, accelerator, vector unit and threads of torch."""

@@ -32,7 +32,7 @@ from refgrad.modes import (
     TRANSPOSED_REVERSE,
     VALUE,
 )
-from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.case import EXPANDED, Case
 from refgrad.testing.judging.observation import Place
 from refgrad.testing.judging.verdict import ERROR, Element, Verdict
 from refgrad.testing.runs.fallback_script import fallback
@@ -376,6 +376,8 @@ def _laid_out(leaf: Tensor, layout: str, active: bool = False) -> str:
         text = f"torch.nn.functional.pad({text}{turned}, {before})[2:]{turned}"
     if layout == "strided" and leaf.ndim >= 1:
         text = f"torch.nn.functional.pad({text}.unsqueeze(-1), (1, 0)).flatten(-2)[..., 1::2]"
+    if layout == EXPANDED and leaf.numel():
+        text = f"torch.nn.functional.pad({constant(leaf.flatten()[:1], leaf.dtype)}, (2, 0))[2:].expand({tuple(leaf.shape)})"
     return text + (".requires_grad_()" if active else "")
 
 

@@ -39,6 +39,7 @@ from refgrad.torch.program import Program, as_array_or_none, tensor
 from refgrad.torch.raising_node import raising_node
 from refgrad.torch.refusal import no_answer
 from refgrad.torch.replacement import TORCH, Namespaces
+from refgrad.torch.side_effects import settings_kept
 
 Call = Callable[["_Program"], "Answer"]
 Answer = tuple[Tensor | None, ...]
@@ -169,7 +170,9 @@ def _answered(q: _Program, call: Call, seen: ModeAnswers, mode: str) -> list[Pla
     """The arrays of one answer. An exception of torch is recorded as the reason why the mode has none."""
     q.program.at = -1
     try:
-        return [as_array_or_none(t) for t in call(q)]
+        with settings_kept():
+            answer = call(q)
+        return [as_array_or_none(t) for t in answer]
     except OUTSIDE:
         raise
     except BaseException as error:  # noqa: BLE001 - the other modes are evaluated all the same

@@ -21,6 +21,7 @@ from refgrad.torch.program import Program, as_array, as_array_or_none, tensor
 from refgrad.torch.raising_node import raising_node
 from refgrad.torch.refusal import no_answer
 from refgrad.torch.replacement import TORCH, Namespaces
+from refgrad.torch.side_effects import settings_kept
 
 
 def observe(case: Case, namespaces: Namespaces = TORCH) -> Observation:
@@ -37,7 +38,8 @@ def observe(case: Case, namespaces: Namespaces = TORCH) -> Observation:
     nothing: list[None] = [None] * len(case.graph.nodes)
     seen = Observation(list(nothing), list(nothing), list(nothing), dtypes={}, devices={})
     try:
-        values = program.run(program.leaves)
+        with settings_kept():
+            values = program.run(program.leaves)
         keep(seen, "values", values)
     except OUTSIDE:
         raise
@@ -46,7 +48,9 @@ def observe(case: Case, namespaces: Namespaces = TORCH) -> Observation:
         return seen
     for part, mode, ask in (("cotangents", REVERSE, _reverse), ("tangents", FORWARD, _forward)):
         try:
-            keep(seen, part, ask(case, program, values))
+            with settings_kept():
+                found = ask(case, program, values)
+            keep(seen, part, found)
             seen.parts = {place: as_array(t) for place, t in program.parts.items() if t is not None}
         except OUTSIDE:
             raise
@@ -96,7 +100,8 @@ def _forward(case: Case, program: Program, _: list[Tensor | None]) -> list[Tenso
                 if plain.is_floating_point()
                 else plain
             )
-        outputs = program.run(duals)
+        with settings_kept():
+            outputs = program.run(duals)
         unpacked = [
             (v, None) if v is None or not v.is_floating_point() else forward_ad.unpack_dual(v)
             for v in outputs

@@ -12,7 +12,7 @@ from torch import Tensor
 from refgrad.arrays import Operand, PlainArray
 from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Node
-from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.case import EXPANDED, Case
 from refgrad.torch.processor import keep_subnormals
 from refgrad.torch.replacement import TORCH, Namespaces
 
@@ -105,6 +105,9 @@ def laid_out(t: Tensor, layout: str, *, behind: bool = True) -> Tensor:
     if layout == "strided" and t.ndim >= 1:
         wide = t.new_zeros(*t.shape[:-1], 2 * t.shape[-1])
         return wide[..., first::2].copy_(t)
+    if layout == EXPANDED and t.numel():
+        memory = t.new_zeros(2 * first + 1)[2 * first :]
+        return memory.copy_(t.flatten()[:1]).expand(t.shape)
     return t
 
 

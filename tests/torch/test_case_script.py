@@ -20,7 +20,7 @@ import torch
 from conformance.families import FAMILIES
 from refgrad.graph import Graph, Node
 from refgrad.op import REGISTRY
-from refgrad.testing.cases.case import LAYOUTS, Case
+from refgrad.testing.cases.case import EXPANDED, LAYOUTS, Case
 from refgrad.testing.cases.source import Seeded
 from refgrad.testing.deviations.deviation import Deviation
 from refgrad.testing.judging.verdict import ERROR, Comparison, Element, Verdict
@@ -113,6 +113,16 @@ def test_whole_programs_with_every_place_of_an_observation() -> None:
             assert code == 0, f"seed {seed}, {part} {key}: {description}"
     assert all(met[part] > 30 for part in ("values", "tangents", "cotangents", "parts")), met
     assert all(met[layout] > 10 for layout in LAYOUTS), met
+
+
+def test_a_cotangent_that_is_one_number_in_memory() -> None:
+    x = np.array([[0.5, -1.0, 2.0]])
+    graph = Graph.record(np.sin, x)
+    case = Case("ops", graph, {"x": x}, {"x": x}, np.full((1, 3), 1.5), "float64", cotangent_layout=EXPANDED)
+    script = written(case, claim(("cotangents", 0), 0, observe(case).cotangents[0], 0.0, "reverse"))
+    assert ".expand((1, 3))" in script
+    code, description = outcome(script)
+    assert code == 0, description
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

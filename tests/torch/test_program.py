@@ -80,6 +80,15 @@ def test_a_layout_changes_the_memory_and_no_element(
     assert laid_out(number, layout) is number
 
 
+def test_an_expanded_cotangent_is_one_number_in_memory() -> None:
+    t = laid_out(tensor(np.full((2, 3), 1.5), CPU, torch.float64), "expanded")
+    assert (t.stride(), t.storage_offset()) == ((0, 0), 2)  # at an even place, for complex numbers
+    assert np.array_equal(as_array(t), np.full((2, 3), 1.5))
+    nothing = torch.zeros(0, 3)
+    assert laid_out(nothing, "expanded") is nothing
+    assert program(np.sin, cotangent_layout="expanded").cotangent.stride() == (0, 0)
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
 def test_arrays_are_cast_to_the_judged_dtype_and_come_back_in_float64(dtype: str) -> None:
     t = tensor(np.array([1.0, 1 / 3]), CPU, getattr(torch, dtype))

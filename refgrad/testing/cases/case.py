@@ -18,6 +18,8 @@ from refgrad.testing.cases.validation import validate
 
 SCHEMA = 1
 LAYOUTS = ("contiguous", "transposed", "strided")
+EXPANDED = "expanded"  # one number in memory for all elements, as the backward of a sum sends it
+COTANGENT_LAYOUTS = (*LAYOUTS, EXPANDED)
 
 
 @dataclass(frozen=True, repr=False)
@@ -29,7 +31,7 @@ class Case:
     cotangent          of the graph's single output, an array of its shape
     dtype, device      the judged format and the framework's device
     layouts            by input name, the memory layout of the framework's tensor: one of LAYOUTS
-    cotangent_layout   that of the cotangent
+    cotangent_layout   that of the cotangent: one of COTANGENT_LAYOUTS
     order              1: value and first derivatives; 2: also the framework's further modes and second derivatives
     """
 
@@ -124,8 +126,8 @@ class Case:
                 f"layouts are given for {list(layouts)}, the graph has inputs {list(graph.inputs)}"
             )
         cotangent_layout = data.get("cotangent_layout", LAYOUTS[0])
-        if cotangent_layout not in LAYOUTS:
-            raise CaseFileError(f"cotangent_layout is one of {LAYOUTS}, got {cotangent_layout!r}")
+        if cotangent_layout not in COTANGENT_LAYOUTS:
+            raise CaseFileError(f"cotangent_layout is one of {COTANGENT_LAYOUTS}, got {cotangent_layout!r}")
         order, device = data.get("order", 1), data.get("device", "cpu")
         if type(order) is not int or order not in (1, 2):
             raise CaseFileError(f"order is 1 or 2, got {order!r}")
@@ -133,6 +135,10 @@ class Case:
             if not isinstance(given, str) or not given:
                 raise CaseFileError(f"{name} is a name, got {given!r}")
         cotangent = decode_array(data["cotangent"])
+        if cotangent_layout == EXPANDED and len({*cotangent.ravel().tolist()}) > 1:
+            raise CaseFileError(
+                f"an {EXPANDED} cotangent has equal elements, got {sorted({*cotangent.ravel().tolist()})[:3]}"
+            )
         validate(graph, arrays["inputs"], arrays["tangents"], cotangent, data["dtype"], order)
         return cls(
             family=data["family"],

@@ -44,6 +44,16 @@ def test_the_layout_of_the_cotangent_is_kept() -> None:
     assert "cotangent_layout" not in example().to_dict(), "left out where it is contiguous"
 
 
+def test_an_expanded_cotangent_has_equal_elements() -> None:
+    x = np.array([0.5, 2.0])
+    case = Case(
+        "ops", Graph.record(np.sin, x), {"x": x}, {"x": x}, np.ones(2), "float64", cotangent_layout="expanded"
+    )
+    assert Case.from_json(case.to_json()).cotangent_layout == "expanded"
+    with pytest.raises(CaseFileError, match=r"an expanded cotangent has equal elements, got \[1.0, 2.0\]"):
+        Case.from_json(replace(case, cotangent=np.array([1.0, 2.0])).to_json())
+
+
 def test_the_id_follows_the_content() -> None:
     case = example()
     assert case.id == example().id
