@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from refgrad.torch import gradcheck  # noqa: E402
+from tests import forked  # noqa: E402
 
 pytestmark = pytest.mark.long
 
@@ -21,12 +19,14 @@ N = 1_000_000
 # Bytes an element, beside what is there before: ten million take 1.5 GB with the import of torch.
 BUDGET = 130
 _PEAK = """
+import ctypes
 import torch
 from benchmarks.gradcheck import Swish, _peak, _swish
 from refgrad.torch import gradcheck
 from refgrad.torch.checking.check import Check, Settings
 
 torch.set_num_threads(1)
+ctypes.CDLL(None).mallopt(-3, 1_000_000)  # M_MMAP_THRESHOLD: the memory of an array goes back with it
 before = _peak()
 x = torch.randn({}, requires_grad=True)
 {}
@@ -34,30 +34,26 @@ print((_peak() - before) * 2**30)
 """
 
 
-def peak(program: str, n: int = N) -> float:
+def peak(program: str, n: int, folder: Path) -> float:
     """The peak memory of a program about n elements x beyond that of its imports, in bytes."""
     if not Path("/proc/self/status").exists():
         pytest.skip("the peak memory of a process is read from /proc")
-    found = subprocess.run(
-        [sys.executable, "-c", _PEAK.format(n, program)],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "1000000"},  # memory goes back
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return float(found.stdout)
+    script = folder / "peak.py"
+    script.write_text(_PEAK.format(n, program), encoding="utf-8")
+    done = forked.run(script, folder=folder, path=[str(ROOT)])
+    assert done.returncode == 0, done.stderr
+    return float(done.stdout)
 
 
-def test_value_reverse_and_forward_mode_of_a_large_array_stay_within_their_budget() -> None:
+def test_value_reverse_and_forward_mode_of_a_large_array_stay_within_their_budget(tmp_path: Path) -> None:
     call = "gradcheck(Swish.apply, (x,), reference=_swish, dtypes=('float32',), fast_mode=True)"
     few, many = N // 10, 3 * N
-    assert peak(call, many) - peak(call, few) < BUDGET * (many - few)
+    assert peak(call, many, tmp_path) - peak(call, few, tmp_path) < BUDGET * (many - few)
 
 
-def test_the_peak_does_not_grow_with_the_number_of_questions() -> None:
+def test_the_peak_does_not_grow_with_the_number_of_questions(tmp_path: Path) -> None:
     call = "Check(Swish.apply, _swish, (x,), (0,), 'float32', Settings(repeats={}, forward=False)).verdicts()"
-    few, many = (peak(call.format(repeats)) for repeats in (3, 6))
+    few, many = (peak(call.format(repeats), N, tmp_path) for repeats in (3, 6))
     assert many < few + 4 * N  # less than one array more
 
 
