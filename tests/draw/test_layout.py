@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,11 +41,12 @@ def on_the_way(points, down=False):
                 yield x0 + (x1 - x0) * (along if y0 != y1 else t), y0 + (y1 - y0) * rise
 
 
-def inside(x, y, place, slack=0.2):  # coordinates are rounded to a tenth
-    return (
-        place.x + slack < x < place.x + place.width - slack
-        and place.y + slack < y < place.y + place.height - slack
-    )
+def met(points, places, slack=0.2):  # coordinates are rounded to a tenth
+    """The numbers of the places that one of the points lies in."""
+    corners = np.array([(p.x, p.y) for p in places])
+    opposite = corners + [(p.width, p.height) for p in places]
+    at = np.array(points)[:, None]
+    return {*np.flatnonzero(np.any(np.all((corners + slack < at) & (at < opposite - slack), -1), 0)).tolist()}
 
 
 def apart(a, b, slack=0.2):
@@ -64,11 +66,11 @@ def test_nothing_overlaps(graph, down):
     for a, b in itertools.combinations([*placed.nodes, *labels], 2):
         assert apart(a, b)
     for route in placed.routes:
-        for x, y in on_the_way(route.points, down):
-            for k, place in enumerate(placed.nodes):
-                assert k in {route.source, route.target} or not inside(x, y, place), f"{route} meets node {k}"
-            for other in placed.routes:
-                assert other is route or not inside(x, y, other.label), f"{route} meets the label of {other}"
+        points = [*on_the_way(route.points, down)]
+        through = met(points, placed.nodes) - {route.source, route.target}
+        assert not through, f"{route} meets nodes {through}"
+        over = [placed.routes[k] for k in met(points, labels) if placed.routes[k] is not route]
+        assert not over, f"{route} meets the labels of {over}"
     for place in [*placed.nodes, *labels]:
         assert place.x >= 0
         assert place.y >= 0
