@@ -6,6 +6,7 @@ of plain NumPy agree on (numpy_walk.py). It has no derivative where each call th
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -162,6 +163,7 @@ def _signature(name: str, function: Callable[..., Any]) -> list[inspect.Paramete
         return []
 
 
+@functools.cache
 def through_name(name: str) -> Callable[..., Any]:
     """A function of a program that calls NumPy's function by its name, as programs do."""
     function: Callable[..., Any] = eval(f"lambda *args, **kwargs: {name}(*args, **kwargs)", {"np": np})  # noqa: S307 - a name of NumPy's own
