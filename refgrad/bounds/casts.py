@@ -6,7 +6,7 @@ import numpy as np
 
 from refgrad.arrays import PlainArray
 from refgrad.bounds.evaluation import Radius, zero
-from refgrad.bounds.formats import UNIT_ROUNDOFF, Format
+from refgrad.bounds.formats import FORMATS, UNIT_ROUNDOFF, Format
 from refgrad.bounds.profiles import SINGLE
 from refgrad.bounds.rounding import rounded
 
@@ -23,7 +23,8 @@ def cast(fmt: Format, target: Format, x: PlainArray, e: Radius) -> tuple[PlainAr
     reach = zero(e)
     if fmt.u < UNIT_ROUNDOFF[SINGLE] < target.u:
         reach = reach + UNIT_ROUNDOFF[SINGLE] * np.abs(x)
-    low, y, high = (rounded(rounded(end, target), fmt) for end in (x - reach, x, x + reach))
+    back = FORMATS.get(fmt.name, fmt)  # which keeps its subnormal numbers
+    low, y, high = (rounded(rounded(end, target), back) for end in (x - reach, x, x + reach))
     if target.name in fmt.flushing:
         low = np.where(np.abs(low) < target.least_normal, np.minimum(low, 0.0), low)
         high = np.where(np.abs(high) < target.least_normal, np.maximum(high, 0.0), high)
