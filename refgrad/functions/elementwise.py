@@ -83,8 +83,8 @@ def _in_place(given: Array, x: Array, copy: bool) -> Array:
     """x, or without a copy the array that was given, after x has been written into it."""
     if not copy and isinstance(given, np.ndarray):
         given[...] = x
-        return given
-    return x
+        x = given
+    return _number(x)
 
 
 @implements(np.float_power)

@@ -111,7 +111,8 @@ def cond(x: Array, p: Any = None) -> Array:
         raise np.linalg.LinAlgError("Last 2 dimensions of the array must be square")
     regular = np.isfinite(np.linalg.cond(_computed(plain(x)), p))
     safe = np.where(regular[..., None, None], x, np.eye(x.shape[-1], dtype=x.dtype))
-    return np.where(regular, matrix_norm(safe, ord=p) * matrix_norm(solving.inv(safe), ord=p), np.inf)
+    y = np.where(regular, matrix_norm(safe, ord=p) * matrix_norm(solving.inv(safe), ord=p), np.inf)
+    return y if y.ndim else y[()]  # a scalar, as in NumPy
 
 
 @implements(np.linalg.tensorsolve)
