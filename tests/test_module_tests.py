@@ -43,7 +43,7 @@ TESTED_BY = {
     ),
     **dict.fromkeys(("linalg/arguments", "linalg/exponential"), "linalg/test_triangular"),
     # A composition is compared with NumPy and with differences of NumPy's own function.
-    **dict.fromkeys(("functions/binning", "functions/joining", "functions/shapes", "functions/statistics"), "test_functions"),
+    **dict.fromkeys(("functions/binning", "functions/joining", "functions/shapes"), "test_functions"),
     **dict.fromkeys(
         (
             "nn/activations", "nn/alignment_losses", "nn/arguments", "nn/distances", "nn/formats",

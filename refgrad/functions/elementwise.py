@@ -83,8 +83,8 @@ def _in_place(given: Array, x: Array, copy: bool) -> Array:
     """x, or without a copy the array that was given, after x has been written into it."""
     if not copy and isinstance(given, np.ndarray):
         given[...] = x
-        return given
-    return x
+        x = given
+    return _number(x)
 
 
 @implements(np.float_power)
@@ -102,7 +102,10 @@ def ldexp(x1: Array, x2: Array) -> Array:
         raise TracingError(
             "np.ldexp takes an integer exponent, which has no derivative. Write x1 * np.exp2(x2)."
         )
-    third = np.floor_divide(x2, 3)  # a whole power of two may leave the range where the product does not
+    # A whole power of two may leave the range where the product does not: three of at most 2^top reach from the least number to infinity.
+    top = np.finfo(x1.dtype).maxexp - 1
+    x2 = np.clip(np.add(x2, np.int64(0)), -3 * top, 3 * top)  # whatever the width of x2 is
+    third = np.floor_divide(x2 + 1, 3)
     for part in (third, third, x2 - 2 * third):
         x1 = x1 * np.ldexp(x1.dtype.type(1), part)
     return x1

@@ -89,7 +89,8 @@ def lstsq(a: Array, b: Array, rcond: Any = None) -> Any:
 
 
 def _computed(x: Any) -> Any:
-    return np.asarray(x).astype(np.float64)
+    x = np.asarray(x)
+    return x.astype(np.complex128 if x.dtype.kind == "c" else np.float64)
 
 
 @implements(np.linalg.matrix_rank)
@@ -100,18 +101,23 @@ def matrix_rank(A: Array, tol: Any = None, hermitian: bool = False, *, rtol: Any
 
 @implements(np.linalg.cond)
 def cond(x: Array, p: Any = None) -> Array:
-    """Condition numbers (...) of matrices (..., m, n) in the norm p: infinite for singular ones."""
+    """Condition numbers (...) of matrices (..., m, n) in the norm p: infinite for singular ones, NaN where an element is."""
     x = matrices(x, "cond")
     if not x.size:
         raise np.linalg.LinAlgError("cond is not defined on empty arrays")
     if p is None or p in (2, -2):
         s = singular_values.singular_values(x)
-        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+        y = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+        null = _computed(plain(s))[..., 0] == 0
+        return np.where(null, np.inf, y)[()] if null.any() else y
     if x.shape[-1] != x.shape[-2]:
         raise np.linalg.LinAlgError("Last 2 dimensions of the array must be square")
-    regular = np.isfinite(np.linalg.cond(_computed(plain(x)), p))
+    due = np.linalg.cond(_computed(plain(x)), p)
+    regular = np.isfinite(due)
     safe = np.where(regular[..., None, None], x, np.eye(x.shape[-1], dtype=x.dtype))
-    return np.where(regular, matrix_norm(safe, ord=p) * matrix_norm(solving.inv(safe), ord=p), np.inf)
+    y = matrix_norm(safe, ord=p) * matrix_norm(solving.inv(safe), ord=p)
+    y = np.where(regular, y, due.astype(y.dtype))
+    return y if y.ndim else y[()]  # a scalar, as in NumPy
 
 
 @implements(np.linalg.tensorsolve)

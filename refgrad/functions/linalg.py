@@ -14,6 +14,7 @@ from refgrad.errors import ArgumentError
 from refgrad.functions.registry import moved
 from refgrad.op import shape_of
 from refgrad.ops import contraction, dense_linalg, linalg, singular_values, solving
+from refgrad.ops.shape import integers
 from refgrad.tracing.differentiable_arguments import plain
 from refgrad.tracing.dispatch import array, implements, operand
 
@@ -92,7 +93,7 @@ def linalg_matmul(x1: Array, x2: Array, /) -> Array:
 @implements(np.linalg.tensordot)
 def linalg_tensordot(x1: Array, x2: Array, /, *, axes: Any = 2) -> Array:
     """Contraction over axes, as np.tensordot."""
-    return linalg.tensordot(operand(x1), operand(x2), axes=axes)
+    return linalg.tensordot(operand(x1), operand(x2), **integers({"axes": axes}))
 
 
 def vecdot(x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
@@ -173,8 +174,10 @@ def matrix_power(a: Array, n: int) -> Array:
     a = operand(a)
     if len(shape_of(a)) < 2 or shape_of(a)[-1] != shape_of(a)[-2]:
         raise np.linalg.LinAlgError(f"matrix_power: square matrices are expected, got shape {shape_of(a)}")
-    if not isinstance(n, (int, np.integer)):
-        raise ArgumentError(f"matrix_power: an integer exponent is expected, got {n!r}")
+    try:
+        n = operator.index(n)
+    except TypeError:
+        raise ArgumentError(f"matrix_power: an integer exponent is expected, got {n!r}") from None
     if n < 0:
         a, n = solving.inv(a), -n
     if n == 0:
@@ -317,7 +320,8 @@ def _of_singular_values(x: Array, ord: Any) -> Array:  # noqa: A002 - NumPy's na
 def _shaped(y: Array, x: Array, axes: tuple[int, int], keepdims: bool) -> Array:
     """A norm over two axes of x: without them, or with their lengths 1."""
     shape = [1 if k in axes else n for k, n in enumerate(shape_of(x))]
-    return np.reshape(y, tuple(shape if keepdims else [n for k, n in enumerate(shape) if k not in axes]))
+    y = np.reshape(y, tuple(shape if keepdims else [n for k, n in enumerate(shape) if k not in axes]))
+    return y if y.ndim else y[()]  # a scalar, as in NumPy
 
 
 # --- determinants ----------------------------------------------------------------------------------------------------

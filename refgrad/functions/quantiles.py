@@ -16,6 +16,7 @@ from refgrad.arrays import Array
 from refgrad.errors import ArgumentError, NoRuleError
 from refgrad.functions.choosing import sort, take_along_axis
 from refgrad.functions.registry import given, implements, operand, reduced
+from refgrad.functions.statistics import nanmean
 from refgrad.op import Traced
 from refgrad.ops.shape import axes_of, count, kept
 from refgrad.tracing.differentiable_arguments import plain
@@ -55,15 +56,10 @@ with warnings.catch_warnings():
 
 
 def _rows(a: Array, axis: Axis) -> Array:
-    """The elements that each result takes together, as a last axis. Raises ArgumentError where there are none."""
+    """The elements that each result takes together, as a last axis."""
     axes = axes_of(axis, a.ndim)  # None: all
     rest = tuple([k for k in range(a.ndim) if k not in axes])
-    rows = a.transpose(rest + axes).reshape((*[a.shape[k] for k in rest], count(a.shape, axis)))
-    if rows.shape[-1] == 0:
-        raise ArgumentError(
-            f"the median or a quantile of no elements is not defined: shape {a.shape}, axis {axis}"
-        )
-    return rows
+    return a.transpose(rest + axes).reshape((*[a.shape[k] for k in rest], count(a.shape, axis)))
 
 
 def _with_nan(y: Array, ordered: Array) -> Array:
@@ -91,6 +87,8 @@ def median(
     axis = reduced(axis, a.ndim)
     ordered = sort(_rows(a, axis))
     n = ordered.shape[-1]
+    if n == 0:
+        return np.mean(a, axis=axis, keepdims=keepdims)  # NaN, with NumPy's warning
     y = ordered[..., n // 2] if n % 2 else (ordered[..., n // 2 - 1] + ordered[..., n // 2]) * 0.5
     return _restored(_with_nan(y, ordered), a, axis, keepdims)
 
@@ -101,6 +99,8 @@ def nanmedian(
 ) -> Array:
     a = operand(a)
     axis = reduced(axis, a.ndim)
+    if a.size == 0:
+        return nanmean(a, axis=axis, keepdims=keepdims)
     ordered = sort(_rows(a, axis))  # NaN last
     last = np.maximum(np.sum(~np.isnan(plain(ordered)), -1, keepdims=True) - 1, 0)
     low, high = [take_along_axis(ordered, k, -1)[..., 0] for k in (last // 2, (last + 1) // 2)]
@@ -140,7 +140,11 @@ def _quantiles(
 ) -> Array:  # fmt: skip
     """Quantiles of levels in [0, 1], which stand in front. ``weak``: the level is a Python number, which leaves the dtype as it is."""
     axis = reduced(axis, a.ndim)
+    if skip and a.size == 0:
+        return nanmean(a, axis=axis, keepdims=keepdims)  # whatever the levels are, as in NumPy
     rows = _rows(a, axis)
+    if rows.shape[-1] == 0:
+        raise ArgumentError(f"a quantile of no elements is not defined: shape {a.shape}, axis {axis}")
     ordered = sort(rows)
     levels = q.reshape((-1,))
     if ordered.size and (skip or (q.ndim == 0 and rows.ndim == 1)):
@@ -167,7 +171,8 @@ def _quantiles(
         y = _between(ordered, levels, method, weak, skip)
     y = y if skip else np.where(np.isnan(plain(ordered)[..., -1:]), np.nan, y)
     y = np.moveaxis(y, -1, 0).reshape(q.shape + rows.shape[:-1]).astype(dtype)
-    return _restored(y, a, axis, keepdims)
+    # A quantile with weights is an array without axes where others are a scalar.
+    return y if weights is not None and not (y.ndim or keepdims) else _restored(y, a, axis, keepdims)
 
 
 def _ranks(a: Array, rows: Array, levels: Any, method: str, axis: Axis, weights: Any, skip: bool) -> Array:

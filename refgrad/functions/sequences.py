@@ -10,6 +10,7 @@ import numpy as np
 from refgrad.arrays import Array
 from refgrad.errors import NoRuleError
 from refgrad.functions.registry import axis_within, implements, moved, operand, reduced
+from refgrad.ops import complex_numbers
 from refgrad.ops.shape import cast
 from refgrad.tracing.differentiable_arguments import holds_traced, plain
 
@@ -31,6 +32,13 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
         )
     narrow = [np.asarray(plain(a), complex if a.dtype.kind == "c" else float) for a in (x, xp, fp)]
     NUMPY.interp(*narrow, period=None if period is None else float(plain(period)))  # raises where NumPy does
+    if fp.dtype.kind == "c":  # NumPy interpolates each part by itself
+        edges = [None if edge is None else operand(edge) for edge in (left, right)]
+        parts = [
+            interp(x, xp, of(fp), *[None if edge is None else of(edge) for edge in edges], period)
+            for of in (np.real, np.imag)
+        ]
+        return complex_numbers.from_parts(*parts)
     if period is not None:
         period = np.abs(operand(period))
         x, xp, left, right = np.remainder(x, period), np.remainder(xp, period), None, None

@@ -127,7 +127,9 @@ def broadcast_to(array: Array, shape: Any, subok: bool = False) -> Array:
 
 @implements(np.broadcast_arrays)
 def broadcast_arrays(*args: Array, subok: bool = False) -> tuple[Array, ...]:
-    arrays = [operand(x) for x in args]
+    # Of numbers NumPy makes arrays.
+    given: list[Any] = [operand(x) for x in args]
+    arrays = [x if isinstance(x, np.ndarray) else x[...] for x in given]
     shape = np.broadcast_shapes(*[x.shape for x in arrays])
     return tuple([x if x.shape == shape else np.broadcast_to(x, shape) for x in arrays])
 

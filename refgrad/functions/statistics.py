@@ -12,7 +12,7 @@ from refgrad.functions.registry import axis_within, given, implements, lined_up,
 from refgrad.op import Traced
 from refgrad.ops import scan, variance
 from refgrad.ops.reduction import number
-from refgrad.ops.shape import axes_of
+from refgrad.ops.shape import axes_of, integers
 from refgrad.tracing.differentiable_arguments import plain
 from refgrad.tracing.dispatch import call_function
 
@@ -34,9 +34,12 @@ def _spread_about_mean(op: Any) -> Any:
         a = operand(a)
         a = a if dtype is None else a.astype(dtype)
         if mean is _NONE and not isinstance(ddof, Traced):
-            return op(a, axis=axis, ddof=ddof, keepdims=given(keepdims), where=_mask(where))
-        variance_ = _about(a, axis, ddof, given(keepdims), _mask(where), mean)
-        return np.sqrt(variance_) if op is variance.std else variance_
+            y = op(a, **integers({"axis": axis}), ddof=ddof, keepdims=given(keepdims), where=_mask(where))
+        else:
+            y = _about(a, axis, ddof, given(keepdims), _mask(where), mean)
+            y = np.sqrt(y) if op is variance.std else y
+        # The spread is real. NumPy returns a complex dtype that was asked for.
+        return y if dtype is None or a.dtype.kind != "c" else y.astype(dtype)
 
     call.__name__ = op.name
     return call
@@ -67,7 +70,7 @@ def average(
     if weights is None:
         y = np.mean(a, axis=axis, keepdims=keep)
         total = np.full(y.shape, a.size / int(np.prod(y.shape)), y.dtype)
-        return (y, total) if returned else y
+        return (y, total if total.ndim else total[()]) if returned else y
     w = operand(weights)
     if w.shape != a.shape:
         axes = axes_of(axis, a.ndim)
@@ -84,7 +87,7 @@ def average(
     if np.any(plain(total) == 0):
         raise ZeroDivisionError("Weights sum to zero, can't be normalized")
     y = np.sum(a * w, axis=axis, keepdims=keep) / total
-    return (y, np.broadcast_to(total, y.shape)) if returned else y
+    return (y, np.broadcast_to(total, y.shape) if y.ndim else total) if returned else y
 
 
 @implements(np.ptp)
@@ -141,7 +144,8 @@ def _spread_without_nan(function: Any) -> Any:
         none_left = number(np.shape(a), axis, keep, present) <= plain(
             ddof if correction is _NONE else correction
         )
-        return np.where(none_left, y.dtype.type(np.nan), y) if np.any(none_left) else y
+        y = np.where(none_left, y.dtype.type(np.nan), y) if np.any(none_left) else y
+        return y if y.ndim else y[()]  # a scalar, as in NumPy
 
     return call
 
@@ -177,7 +181,7 @@ def nanmean(
     return np.mean(safe, axis=axis, dtype=dtype, keepdims=given(keepdims), where=present)
 
 
-def _extreme_without_nan(reduction: Any, identity: float) -> Any:
+def _extreme_without_nan(function: Any, reduction: Any, identity: float) -> Any:
     def call(
         a: Array,
         axis: Axis = None,
@@ -186,18 +190,22 @@ def _extreme_without_nan(reduction: Any, identity: float) -> Any:
         initial: Any = _NONE,
         where: Any = _NONE,
     ) -> Array:
+        initial = _NONE if initial is None else initial
+        if initial is _NONE and where is not _NONE and where is not True:
+            function(plain(a), axis=axis, where=where)  # raises: a mask needs an initial value
         keepdims, absent = given(keepdims), np.logical_not(_present(a, where))
         y = reduction(np.where(absent, identity, a), axis=axis, keepdims=keepdims)
         if initial is not _NONE:
             initial = operand(initial).astype(y.dtype)
             return np.maximum(y, initial) if identity < 0 else np.minimum(y, initial)
-        return np.where(np.all(absent, axis=axis, keepdims=keepdims), np.nan, y)
+        y = np.where(np.all(absent, axis=axis, keepdims=keepdims), np.nan, y)
+        return y if y.ndim else y[()]  # a scalar, as in NumPy
 
     return call
 
 
-implements(np.nanmax)(_extreme_without_nan(np.max, -np.inf))
-implements(np.nanmin)(_extreme_without_nan(np.min, np.inf))
+implements(np.nanmax)(_extreme_without_nan(np.nanmax, np.max, -np.inf))
+implements(np.nanmin)(_extreme_without_nan(np.nanmin, np.min, np.inf))
 
 
 # --- sums of neighbours and of products -------------------------------------------------------------------------------
@@ -297,5 +305,5 @@ def cross(
         (v[..., 0], v[..., 1], v[..., 2] if v.shape[-1] == 3 else 0) for v in (a, b)
     ]
     if lengths == (2, 2):
-        return a0 * b1 - a1 * b0
+        return (a0 * b1 - a1 * b0)[...]  # an array without axes, too
     return np.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axisc)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from refgrad import bounds
-from refgrad.arrays import Array
+from refgrad.arrays import Array, Params
 from refgrad.bounds.evaluation import Evaluation, Repeated
 from refgrad.domain import sampled
 from refgrad.errors import OperandError
@@ -31,6 +31,20 @@ def axes_of(axis: Axis, ndim: int) -> tuple[int, ...]:
     if not ndim:  # of a 0-d array NumPy's reductions accept 0 and -1, and reduce nothing
         return ()
     return tuple([a % ndim for a in (axis if isinstance(axis, tuple) else (axis,))])
+
+
+def integers(params: Params) -> Params:
+    """Parameters of an op, with the integers that arrays without axes hold; NumPy takes these as an axis, and in a tuple of axes."""
+    for name, x in params.items():
+        if type(x) is np.ndarray:
+            params = {**params, name: _integer(x)}
+        elif name == "axis" and type(x) is tuple:
+            params = {**params, name: tuple(map(_integer, x))}
+    return params
+
+
+def _integer(x: Any) -> Any:
+    return int(x) if type(x) is np.ndarray and x.ndim == 0 and x.dtype.kind in "iu" else x
 
 
 @functools.lru_cache(maxsize=4096)

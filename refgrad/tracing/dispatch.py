@@ -18,6 +18,7 @@ from refgrad.errors import NoRuleError, OperandError, TracingError
 from refgrad.op import BY_FUNCTION, BY_METHOD, Op, Traced, apply, refuse_traced
 from refgrad.operands import USUAL, admitted, ordinary, overrides
 from refgrad.ops import indexing
+from refgrad.ops.shape import integers
 from refgrad.tracing import views
 from refgrad.tracing.assembling import assembled
 from refgrad.tracing.call_failures import UNNAMED, answered
@@ -234,6 +235,7 @@ def _elementwise(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any
         kwargs.pop(k, unset) for k, unset in (("dtype", None), ("where", True), ("casting", None))
     ]
     order, _ = kwargs.pop("order", "K"), kwargs.pop("subok", True)
+    along = {"axis": kwargs.pop("axis")} if ufunc.signature == "(n),(n)->()" and "axis" in kwargs else {}
     if kwargs:
         raise NoRuleError(
             f"np.{ufunc.__name__}: argument {sorted(kwargs)} is not supported on traced arrays; dtype is"
@@ -263,7 +265,7 @@ def _elementwise(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any
     op = BY_FUNCTION.get(ufunc)
     if op is None and ufunc not in FUNCTIONS:
         raise _no_rule(f"np.{ufunc.__name__}")
-    y = FUNCTIONS[ufunc](*operands) if op is None else apply(op, operands, op.signature.defaults)
+    y = FUNCTIONS[ufunc](*operands, **along) if op is None else apply(op, operands, op.signature.defaults)
     return y.copy(order) if order in {"C", "F"} and not isinstance(y, (tuple, np.generic)) else y
 
 
@@ -310,7 +312,7 @@ def _function(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any])
             f"{getattr(function, '__module__', None) or 'numpy'}.{getattr(function, '__name__', function)}"
         )
     sig = op.signature
-    count = len(sig.operands)
+    count, kwargs = len(sig.operands), integers(kwargs)
     if (
         len(args) == count
         and kwargs.keys() <= sig.defaults.keys()
@@ -321,9 +323,8 @@ def _function(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any])
         operands = tuple([operand(x, op.name) if op.broadcasts else array(x) for x in args])
         y = apply(op, operands, {**sig.defaults, **kwargs})  # the usual call, without sorting arguments
         return _seen(op, args[0], y, kwargs)
-    names = _parameters(function)
-    # NumPy's own order of positional arguments.
-    kwargs = {**kwargs, **dict(zip(names[count:], args[count:], strict=False))}
+    names = _parameters(function)  # in NumPy's own order of positional arguments
+    kwargs = integers({**kwargs, **dict(zip(names[count:], args[count:], strict=False))})
     args = args[:count] + tuple([kwargs.pop(name) for name in names[len(args) : count] if name in kwargs])
     kwargs = {k: v for k, v in kwargs.items() if v is not np._NoValue and not (k == "out" and v is None)}
     if kwargs.get("out") is not None:
@@ -335,7 +336,7 @@ def _function(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any])
     args = tuple([operand(x, op.name) if op.broadcasts else array(x) for x in args])
     if dtype is not None:
         args = tuple([x.astype(dtype) if isinstance(x, Traced) else np.asarray(x, dtype) for x in args])
-    y = op(*args, **kwargs)
+    y = op(*args, **kwargs) if dtype is None else op(*args, **kwargs).astype(dtype)
     return _seen(op, args[0], y, kwargs)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import sys
 from collections.abc import Callable, Sequence
 from dis import Instruction
 from types import CodeType
@@ -53,7 +54,8 @@ def _write(text: bytearray, place: int, number: int) -> None:
 
 def calls(steps: Sequence[Instruction], first: int, last: int) -> bool:
     """Whether what the instructions from ``first``, a LOAD_GLOBAL, to ``last`` load is called next."""
-    after = steps[last + 1].opname if last + 1 < len(steps) else ""
+    # Before Python 3.13 a PUSH_NULL that follows belongs to another call, in an argument: g(float, h(x)).
+    after = steps[last + 1].opname if last + 1 < len(steps) and sys.version_info >= (3, 13) else ""
     return (
         "NULL" in steps[first].argrepr
         or steps[last].opname == "LOAD_METHOD"

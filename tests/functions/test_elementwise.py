@@ -54,6 +54,33 @@ def test_compositions_have_numpy_s_values_and_the_right_slope(function):
     assert np.all(np.abs(parts(ball)[0] - y) <= parts(ball)[1] + units(y))
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+def test_ldexp_by_any_power(dtype: type) -> None:
+    limits = np.finfo(dtype)
+    x = np.array([0.0, 1.0, -1.5, limits.smallest_subnormal, limits.max, np.inf], dtype)
+    reach = limits.maxexp - limits.minexp + limits.nmant
+    with np.errstate(all="ignore"):
+        for n in (
+            0,
+            np.int8(127),
+            np.full(6, -128, np.int8),
+            -2,
+            900,
+            -900,
+            reach,
+            -reach,
+            limits.maxexp,
+            3 * reach,
+            2**30,
+            -(2**30),
+        ):
+            y, y_dot = rg.jvp(lambda x, n=n: np.ldexp(x, n), (x,), (x,))
+            assert np.array_equal(y, np.ldexp(x, n)), n
+            assert np.array_equal(y_dot, y), n
+        with pytest.raises(TypeError):
+            rg.vjp(lambda x: np.ldexp(x, 1.5), x)
+
+
 def test_nan_to_num_replaces_with_constants():
     x = np.array([np.nan, np.inf, 1.0, -np.inf])
     y, y_dot = rg.jvp(np.nan_to_num, (x,), (np.ones(4),))

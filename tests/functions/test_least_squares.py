@@ -45,6 +45,26 @@ CALLS: dict[str, tuple[Callable[..., Array], Array]] = {
 }
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("p", [1, -np.inf, "fro"])
+def test_the_condition_of_complex_matrices(p: Any) -> None:
+    for a in (1j * SQUARE, SQUARE + 1j * SQUARE.T, (1j * STACK).astype(np.complex64)):
+        y, due = rg.vjp(lambda a: np.linalg.cond(a, p), a)[0], np.linalg.cond(a, p)
+        assert y.dtype == due.dtype
+        assert np.allclose(y, due, rtol=1e3 * np.finfo(y.dtype).eps)
+
+
+@pytest.mark.parametrize("p", [None, -2, 1, "fro"])
+def test_the_condition_of_zero_and_of_nan(p: Any) -> None:
+    nan = SQUARE * np.array([1.0, np.nan, 1.0])
+    for a in (0 * SQUARE, np.stack([0 * SQUARE, SQUARE])):
+        with np.errstate(all="ignore"):
+            y = rg.vjp(lambda a: np.linalg.cond(a, p), a)[0]
+            assert np.allclose(y, np.linalg.cond(a, p), rtol=1e-12)
+    if p in (1, "fro"):  # numpy.linalg.svd may raise for others
+        assert np.isnan(rg.vjp(lambda a: np.linalg.cond(a, p), nan)[0])
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_value_and_both_modes(name: str) -> None:
     f, a = CALLS[name]

@@ -138,6 +138,19 @@ def test_rows_of_different_lengths() -> None:
             assert kept.shape == np.nanmedian(x, axis, keepdims=True).shape
 
 
+@pytest.mark.filterwarnings("ignore")  # NumPy warns of a mean of nothing
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0)], ids=str)
+def test_of_no_elements_there_is_nan(shape: tuple[int, ...], keepdims: bool) -> None:
+    functions = (np.median, np.nanmedian, lambda a, axis, **more: np.nanquantile(a, [0.3, 0.6], axis, **more))
+    for f in functions:
+        for axis in (None, *range(len(shape))):
+            value = rg.vjp(lambda a, f=f, axis=axis: f(a, axis, keepdims=keepdims), np.zeros(shape))[0]
+            due = f(np.zeros(shape), axis, keepdims=keepdims)
+            assert np.array_equal(value, due, equal_nan=True)
+            assert np.shape(value) == np.shape(due)
+
+
 def test_refusals() -> None:
     with pytest.raises(ArgumentError, match="no elements"):
         rg.vjp(lambda a: np.quantile(a[:0], 0.5), A)

@@ -89,6 +89,23 @@ def test_a_knot_keeps_its_value_beside_one_that_is_not_finite(x: Any, xp: Any, f
     assert np.array_equal(rg.jvp(lambda x: np.interp(x, xp, fp), (x,), (np.ones_like(x),))[1], slope)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("x", "xp", "fp", "slope"), BROKEN)
+def test_complex_values_are_interpolated_part_by_part(x: Any, xp: Any, fp: Any, slope: Any) -> None:
+    x, values, dots = np.array(x), np.empty(len(fp), complex), np.ones(len(x))
+    values.real, values.imag = fp, np.linspace(0.5, 1.5, len(fp))
+
+    def f(x: Array) -> Array:
+        return np.interp(x, xp, values, left=1j, right=2.0)
+
+    for y in (rg.vjp(f, x)[0], rg.jvp(f, (x,), (dots,))[0]):
+        assert np.array_equal(y.real, f(x).real, equal_nan=True)
+        assert np.allclose(y.imag, f(x).imag, rtol=4 * np.finfo(float).eps)
+    inside = (x >= xp[0]) & (x <= xp[-1])
+    assert np.array_equal(rg.jvp(f, (x,), (dots,))[1].real, np.where(inside, slope, 0.0))
+    assert np.array_equal(rg.vjp(f, x)[1](np.ones(len(x), complex))[0], np.where(inside, slope, 0.0))
+
+
 def test_a_place_that_is_nan_has_no_value() -> None:
     for fp in ([1.0, 2.0], [2.0, 2.0], [np.inf, np.inf]):
         assert np.isnan(rg.jvp(lambda x, fp=fp: np.interp(x, [0.0, 1.0], fp), (np.nan,), (1.0,))[0])

@@ -69,3 +69,22 @@ def test_inverse_permutation():
     x = np.zeros((2, 3, 4))
     for axes in [(2, 0, 1), (0, 1, 2), (-1, 0, 1)]:
         assert np.transpose(np.transpose(x, axes), shape.inverse(axes)).shape == x.shape
+
+
+def test_integers_in_arrays_without_axes_become_numbers():
+    mask, half = np.array([True]), np.array(0.5)
+    given = {
+        "axis": (np.array(0), 1),
+        "n": np.array(2, np.int8),
+        "where": mask,
+        "initial": half,
+        "axes": ([1], [0]),
+    }
+    found = shape.integers(given)
+    assert found["axis"] == (0, 1)
+    assert [type(k) for k in (*found["axis"], found["n"])] == [int] * 3
+    assert found["where"] is mask
+    assert found["initial"] is half
+    assert found["axes"] is given["axes"]
+    assert type(given["n"]) is np.ndarray
+    assert shape.integers({"axis": 1}) == {"axis": 1}

@@ -42,6 +42,10 @@ CALLS: dict[str, Callable[[Array], Array]] = {
     "a function": lambda x: np.sum(x, axis=0),
     "a function's axis by position": lambda x: np.sum(x, 1),
     "all of a function's arguments by position": lambda x: np.sum(x, 1, None, None, True),
+    "an axis in an array without axes": lambda x: np.add.reduce(x, np.array(1)),
+    "a core axis of a product": lambda x: np.vecdot(X, x, axis=0) if hasattr(np, "vecdot") else x[0],
+    "tensordot, axes in an array": lambda x: np.tensordot(x, X.T, axes=np.array(1)),
+    "matrix_power, an array": lambda x: np.linalg.matrix_power(x[:, :2], np.array(3)),
     "an operand by name": lambda x: np.cumsum(a=x, axis=1),
 }
 

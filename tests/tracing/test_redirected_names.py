@@ -44,6 +44,7 @@ FORMS = {
     "def f(x): return (lambda: g(x))()": ("other", 1),
     "def f(x): return h(g(x), g(g(x)))": (("other", 1), ("other", ("other", 1))),
     "def f(x): return g(*[x])": ("other", 1),
+    "def f(x):\n    k = lambda y: y\n    return h(g, k(x))[0]": None,
     "def f(x):\n    def inner(y): return g(y)\n    return inner(x)": ("other", 1),
     "def f(x): return x.g(x) if x == 0 else g(x)": ("other", 1),
 }
