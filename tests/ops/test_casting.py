@@ -72,7 +72,9 @@ def test_a_subnormal_result_may_be_zero_where_the_processor_takes_it_so() -> Non
     assert not parts(nn.cast_through(exact(x, flushing), "float16"))[1].any(), "which keeps its own"
     small = single.under(replace(CPU, flushing=frozenset({"float32", "bfloat16"})))
     value, radius = parts(nn.cast_through(exact(np.array([1.5e-39]), small), "bfloat16"))
-    assert value - radius <= 0 < rounded(1.5e-39, FORMATS["bfloat16"]) <= value + radius, "kept or taken as zero"
+    assert value - radius <= 0 < rounded(1.5e-39, FORMATS["bfloat16"]) <= value + radius, (
+        "kept or taken as zero"
+    )
 
 
 def test_beyond_the_range_infinity_is_due_where_the_format_has_it() -> None:
