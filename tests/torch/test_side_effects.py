@@ -99,7 +99,7 @@ def test_what_changes_nothing_agrees() -> None:
         assert {v.status for v in examine(case(order), backend().observe)} == {AGREE}
 
 
-@pytest.mark.parametrize("name", CHANGES.keys() - {"default device"})
+@pytest.mark.parametrize("name", [name for name in CHANGES if name != "default device"])
 def test_a_kernel_that_changes_a_setting_is_an_error_every_time(name: str) -> None:
     before, judged = settings(), backend(forward=CHANGES[name])
     for _ in range(2):
