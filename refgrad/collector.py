@@ -23,15 +23,12 @@ def paused() -> Iterator[None]:
             gc.enable()
 
 
-def pause() -> None:
-    """No search until ``spare_loaded``: while modules are loaded, nothing is to be found."""
-    gc.disable()
-
-
-def spare_loaded() -> None:
-    """Search from now on, and pass over all that exists already."""
-    gc.freeze()
-    gc.enable()
+@contextmanager
+def loading() -> Iterator[None]:
+    """No search while modules are loaded. Later ones pass over all that exists then."""
+    with paused():
+        yield
+        gc.freeze()
 
 
 def spare_exit() -> None:

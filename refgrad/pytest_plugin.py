@@ -155,7 +155,6 @@ class Recorder:
         from refgrad import collector
         from refgrad.testing.runs.gate import Gate
 
-        collector.pause()
         collector.spare_exit()
         self.config = config
         self.path = path
@@ -236,11 +235,13 @@ class Recorder:
             seconds |= {name: s for name, s in expected.measured.items() if name in seconds}
             items.sort(key=lambda item: (_round(item) if rounds else 0, -seconds[item.name]))
 
-    def pytest_collection_finish(self) -> None:
-        """The modules are loaded."""
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self) -> Generator[None, object, object]:
+        """Load the modules without a search for cycles; later searches pass over them."""
         from refgrad import collector
 
-        collector.spare_loaded()
+        with collector.loading():
+            return (yield)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:

@@ -33,9 +33,8 @@ def test_no_search_while_it_is_paused_and_the_state_before_afterwards() -> None:
 
 
 def test_what_is_loaded_is_passed_over_and_later_cycles_are_found() -> None:
-    collector.pause()
-    assert not gc.isenabled()
-    collector.spare_loaded()
+    with collector.loading():
+        assert not gc.isenabled()
     assert gc.isenabled()
     assert gc.get_freeze_count() > 1000
     cycle: list[object] = []

@@ -97,7 +97,7 @@ TESTED_BY = {
     "ops/params_in_graphs": "conformance/test_families",
     "bounds/factors": "bounds/test_rules",
     "ops/weighted_rows": "ops/test_normalization",
-    **dict.fromkeys(("backends/messages", "backends/shipped"), "backends/test_worker"),
+    "backends/shipped": "backends/test_worker",
     "bounds/evaluation": "bounds/test_rules",
     "draw/rendering": "test_draw",
     "pytest_plugin": "test_pytest_report",

@@ -10,10 +10,18 @@ import torch
 
 from refgrad.errors import SideEffectError
 
+
+def _set_device(device: torch.device) -> None:
+    """Have new tensors on a device; without a default where that puts them there: torch looks for one in each of its functions."""
+    torch.set_default_device(None)
+    if torch.empty(0).device != device:
+        torch.set_default_device(device)
+
+
 # What sets each of the settings again.
 _SET: Mapping[str, Callable[[Any], object]] = {
     "default dtype": torch.set_default_dtype,
-    "default device": torch.set_default_device,
+    "default device": _set_device,
     "grad mode": torch.set_grad_enabled,
     "number of threads": torch.set_num_threads,
     "choice of deterministic algorithms": torch.use_deterministic_algorithms,

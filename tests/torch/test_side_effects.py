@@ -99,6 +99,15 @@ def test_what_changes_nothing_agrees() -> None:
         assert {v.status for v in examine(case(order), backend().observe)} == {AGREE}
 
 
+def test_no_default_device_is_left_where_there_was_none() -> None:
+    """With one torch hands its functions to a mode, under which l1_loss loses its weights (docs/findings)."""
+    for device in ("meta", "cpu"):
+        with settings_restored():
+            torch.set_default_device(device)
+        torch.set_default_device(None) if device == "cpu" else None  # the same setting, which is no change
+        assert torch._C._len_torch_function_stack() == 0
+
+
 @pytest.mark.parametrize("name", [name for name in CHANGES if name != "default device"])
 def test_a_kernel_that_changes_a_setting_is_an_error_every_time(name: str) -> None:
     before, judged = settings(), backend(forward=CHANGES[name])
