@@ -13,9 +13,8 @@ from refgrad import collector
 
 @pytest.fixture(autouse=True)
 def searching():
-    """As it was, whatever a test leaves."""
+    """As it was, whatever a test leaves. What is frozen stays so: the files of commands that ran in this process are among it."""
     yield
-    gc.unfreeze()
     gc.enable()
 
 
