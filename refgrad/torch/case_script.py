@@ -372,8 +372,8 @@ def _laid_out(leaf: Tensor, layout: str, active: bool = False) -> str:
     text = constant(leaf, leaf.dtype)
     if layout == "transposed" and leaf.ndim >= 1:
         before = (*(0, 0) * (leaf.ndim - 1), 2, 0)  # two rows in front
-        turned = ".transpose(0, -1)" if leaf.shape[0] != 1 else ""
-        text = f"torch.nn.functional.pad({text}{turned}, {before})[2:]{turned}"
+        text = f"torch.nn.functional.pad({text}.transpose(0, -1), {before})[2:].transpose(0, -1)"
+        text += f".view(-1).view({list(leaf.shape)})" if leaf.ndim > 1 and leaf.is_contiguous() else ""
     if layout == "strided" and leaf.ndim >= 1:
         text = f"torch.nn.functional.pad({text}.unsqueeze(-1), (1, 0)).flatten(-2)[..., 1::2]"
     if layout == EXPANDED and leaf.numel():

@@ -92,16 +92,16 @@ def tensor(x: Operand, where: torch.device, dtype: torch.dtype) -> Tensor:
 def laid_out(t: Tensor, layout: str, *, behind: bool = True) -> Tensor:
     """The same elements with another arrangement in memory, behind further numbers: a kernel has to keep to strides and offset.
 
-    Without ``behind`` the first element is the first in memory. Otherwise a transposed tensor is behind two rows, and one of a single row
-    is not transposed: torch takes an array for complex numbers only where it begins at an even place, and torch 2.8 only where the strides
-    of all but the last axis are even, of an axis of one element as well.
+    Without ``behind`` the first element is the first in memory. Otherwise a transposed tensor is behind two rows, and a contiguous one has
+    its usual strides: torch takes an array for complex numbers only where it begins at an even place, and torch 2.8 only
+    where the strides of all but the last axis are even, of an axis of one element as well.
     """
     first = int(behind)
     if layout == "transposed" and t.ndim >= 1:
-        last = -1 if t.shape[0] != 1 else 0
-        turned = t.transpose(0, last)
+        turned = t.transpose(0, -1)
         memory = turned.new_zeros(2 * first + turned.shape[0], *turned.shape[1:])[2 * first :]
-        return memory.copy_(turned).transpose(0, last)
+        found = memory.copy_(turned).transpose(0, -1)
+        return found.view(-1).view(t.shape) if found.is_contiguous() else found
     if layout == "strided" and t.ndim >= 1:
         wide = t.new_zeros(*t.shape[:-1], 2 * t.shape[-1])
         return wide[..., first::2].copy_(t)

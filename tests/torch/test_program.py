@@ -68,12 +68,6 @@ def test_a_layout_changes_the_memory_and_no_element(
     assert bool(row.storage_offset()) == bool(offset)
     assert np.array_equal(as_array(row), X[0])
     assert np.array_equal(as_array(t), X)
-    flat = laid_out(tensor(X[:1], CPU, torch.float64), layout)
-    assert flat.stride() == (
-        (3, 1) if layout == "transposed" else (3 * strides[1], strides[1]) if offset else (3, 1)
-    )
-    assert flat.storage_offset() == (6 if layout == "transposed" else offset)
-    assert np.array_equal(as_array(flat), X[:1])
     assert program(np.sin, layouts={"x": layout}).leaves["x"].stride() == strides
     assert program(np.sin, cotangent_layout=layout).cotangent.stride() == strides
     number = torch.tensor(1.0)
@@ -87,6 +81,19 @@ def test_an_expanded_cotangent_is_one_number_in_memory() -> None:
     nothing = torch.zeros(0, 3)
     assert laid_out(nothing, "expanded") is nothing
     assert program(np.sin, cotangent_layout="expanded").cotangent.stride() == (0, 0)
+
+
+def test_a_transposed_tensor_that_is_contiguous_has_its_usual_strides() -> None:
+    """The stride of an axis of one element means nothing, and torch 2.8 wants it to be even of an array of complex numbers."""
+    for x, strides, offset in (
+        (X[:1, :2], (2, 1), 2),
+        (X[:1].reshape(1, 1, 3), (3, 3, 1), 2),
+        (X[:, :1], (1, 1), 4),
+        (X.reshape(1, 2, 3), (1, 1, 2), 4),
+    ):
+        t = laid_out(tensor(x, CPU, torch.float64), "transposed")
+        assert (t.stride(), t.storage_offset()) == (strides, offset)
+        assert np.array_equal(as_array(t), x)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
