@@ -75,6 +75,8 @@ ARGUMENTS = {  # of functions
     },
     "complex.polar": {"modulus": X, "angle": Y}, "complex.angle": {"z": X, "z_imag": Y}, "complex.det": {"z": M, "z_imag": M.T / 4},
     "complex.prod": {"z": X, "z_imag": Y, "axis": 0}, "complex.divide": {"z": X, "z_imag": Y, "w": Y, "w_imag": None},
+    **{f"complex.{name}": {"z": X, "z_imag": Y, "n": 6, "dim": -1, "norm": "backward"} for name in ("hfft", "irfft")},
+    **{f"complex.{name}": {"z": M, "z_imag": M.T / 4, "s": (2, 3), "dim": (-2, -1), "norm": "backward"} for name in ("irfft2", "irfftn")},
     "complex.power": {"z": X, "z_imag": Y, "exponent": Y, "exponent_imag": X},
     "complex.solve": {"z": M, "z_imag": M.T / 4, "b": M + 1, "b_imag": M - 1},
     "nn.grid_sample": {
