@@ -22,10 +22,14 @@ def why(error):
     return found
 
 
-def of_casts(nodes):
-    """Why there is no derivative, by mode, where a node is a cast through a format of 8 bits; else empty. TensorFlow gives None for it."""
+def of_casts(nodes, tangents=None):
+    """Why there is no derivative, by mode, where a node is a cast through a format of 8 bits; else empty. TensorFlow gives None for it.
+
+    ``tangents`` are those of the nodes, where they are known: a release that has one of the cast is judged by it.
+    """
     for k, node in enumerate(nodes):
-        if node.op == "cast_through" and node.params["through"].startswith("float8"):
+        cast = node.op == "cast_through" and node.params["through"].startswith("float8")
+        if cast and (tangents is None or tangents[k] is None):
             words = "None: TensorFlow has no gradient of a cast to a format of 8 bits"
             return {
                 mode: {"words": words, "refused": True, "node": k, "details": ""}

@@ -111,7 +111,7 @@ def observe(case):
         (_graph if GRAPH else _op_by_op)(program, answer)
     except serving.Failed as error:
         return {"unavailable": {"value": why(error)}}
-    lacking = of_casts(case.nodes)
+    lacking = of_casts(case.nodes, None if GRAPH else answer.get("tangents"))
     if lacking:
         derivatives = ("cotangents", "parts", "tangents", "primals")
         answer = {field: x for field, x in answer.items() if field not in derivatives}

@@ -45,13 +45,21 @@ CALLS: dict[str, tuple[Callable[..., Array], Array]] = {
 }
 
 
+def off(kappa: Any) -> Any:
+    """What two computed condition numbers of a matrix of three rows may differ by.
+
+    Each is off by n^2 kappa roundings of itself: an inverse by elimination loses that much (Higham, "Accuracy and Stability", 14).
+    """
+    return 9 * kappa * kappa * np.finfo(np.asarray(kappa).dtype).eps
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("p", [1, -np.inf, "fro"])
 def test_the_condition_of_complex_matrices(p: Any) -> None:
     for a in (1j * SQUARE, SQUARE + 1j * SQUARE.T, (1j * STACK).astype(np.complex64)):
         y, due = rg.vjp(lambda a: np.linalg.cond(a, p), a)[0], np.linalg.cond(a, p)
         assert y.dtype == due.dtype
-        assert np.allclose(y, due, rtol=1e3 * np.finfo(y.dtype).eps)
+        assert np.all(np.abs(y - due) <= off(due))
 
 
 @pytest.mark.parametrize("p", [None, -2, 1, "fro"])
@@ -60,7 +68,10 @@ def test_the_condition_of_zero_and_of_nan(p: Any) -> None:
     for a in (0 * SQUARE, np.stack([0 * SQUARE, SQUARE])):
         with np.errstate(all="ignore"):
             y = rg.vjp(lambda a: np.linalg.cond(a, p), a)[0]
-            assert np.allclose(y, np.linalg.cond(a, p), rtol=1e-12)
+            due = np.linalg.cond(a, p)
+            assert np.array_equal(np.isinf(y), np.isinf(due))
+            finite = np.isfinite(due)
+            assert np.all(np.abs(y - due)[finite] <= off(due[finite]))
     if p in (1, "fro"):  # numpy.linalg.svd may raise for others
         assert np.isnan(rg.vjp(lambda a: np.linalg.cond(a, p), nan)[0])
 

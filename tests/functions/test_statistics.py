@@ -31,9 +31,12 @@ def test_a_spread_in_a_complex_dtype_is_complex(function: Callable[..., Any], x:
     y, pullback = rg.vjp(f, x)
     due = f(x)
     assert y.dtype == due.dtype == dtype
-    assert np.allclose(y, due, rtol=8 * np.finfo(dtype).eps)
+    # Of three elements a mean, deviations, squares, their mean and a root round eight times at most, here and in NumPy.
+    assert np.allclose(y, due, rtol=8 * np.finfo(dtype).eps, atol=0)
     real = rg.vjp(lambda x: function(x, axis=1), x)[1](np.ones(2))[0]
-    assert np.allclose(pullback(np.ones(2, dtype))[0], real, rtol=64 * np.finfo(dtype).eps)
+    # As many for the gradient, and the roundings of a mean are of the size of the largest elements.
+    largest = np.max(np.abs(real)) * np.max(np.abs(x)) / np.min(np.std(x, axis=1))
+    assert np.allclose(pullback(np.ones(2, dtype))[0], real, rtol=0, atol=8 * np.finfo(dtype).eps * largest)
 
 
 @pytest.mark.parametrize("axis", [None, 0])

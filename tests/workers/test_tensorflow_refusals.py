@@ -89,3 +89,6 @@ def test_a_cast_to_eight_bits_has_no_derivative(refusals: ModuleType) -> None:
     found = refusals.of_casts([*nodes, node("cast_through", through="float8_e5m2")])
     assert found.keys() == {"reverse", "forward"}
     assert all(why["refused"] and why["node"] == 3 and "8 bits" in why["words"] for why in found.values())
+    given = [*nodes, node("cast_through", through="float8_e4m3")]
+    assert refusals.of_casts(given, [{}, {}, {}, None])
+    assert refusals.of_casts(given, [None, None, None, {}]) == {}, "a release that has the tangent is judged"

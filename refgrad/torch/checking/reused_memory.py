@@ -23,6 +23,7 @@ from refgrad.torch.checking.evaluation import Answer, Raised
 from refgrad.torch.checking.further_calls import FACTORS, scaled
 from refgrad.torch.checking.layouts import CONTIGUOUS
 from refgrad.torch.checking.overwritten import BEFORE
+from refgrad.torch.refusal import described
 
 _WHEN = "where the inputs lie in memory that inputs of a former call have given back,"
 _ADVICE = "what a call keeps for the next one must not be found by an address"
@@ -30,7 +31,7 @@ _UNUSED = 2  # references: of the block, and of the function that counts them
 
 
 def judge(answered: Answered) -> str:
-    """Add disagreements of the second call. Returns a note, always empty: further_calls.py notes what func refuses.
+    """Add disagreements of the second call. Returns a note where only that call raises; further_calls.py notes what func refuses.
 
     Where func holds the memory of the first call, nothing can come to lie there, and nothing is asked.
     """
@@ -51,8 +52,8 @@ def judge(answered: Answered) -> str:
             return ""
         try:
             answer = evaluator.differentiated(request, _placed(point.arguments, blocks), seeds)
-        except Raised:
-            return ""
+        except Raised as raised:
+            return f"not judged {_WHEN} {raised.where} raised {described(raised.error)}"
         there = partial(point.another, point.func, point.reference.function, others)
         compare(answered, there, first, f"with the inputs times {factor}", BEFORE, answer)
         answered.add_values(answer.outputs, _WHEN, _ADVICE)
