@@ -32,7 +32,7 @@ LIMITS = {
     "one JVP": "the parameters are read twice to see whether the function has written to them, and the tangents are copied",
     "Hessian": "the tape holds dual numbers: each op takes the general way of two modes",
     "gradient of sum": "the goal is a time, and not a ratio: the tape of the same run tells how fast the machine is",
-    "Jacobian": "one run of the function for each element of the argument, each with the checks of a call",
+    "Jacobian": "rules of ops that are not elementwise are called for each tangent",
     "full check": "gradcheck asks torch for one number and compares it; refgrad computes every element and its bound in long double, whose "
     "functions cost several times those of float64",
     "random graphs": "see the row of the judge: drawing checks domains, so that no case is at a pole",

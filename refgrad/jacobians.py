@@ -27,8 +27,9 @@ from refgrad.arrays import Array, Tree
 from refgrad.auxiliary import split
 from refgrad.containers import wordy
 from refgrad.errors import DtypeError
+from refgrad.pushforward import jvps_of, many_jvps, zeros
 from refgrad.tracing.copies import snapshot
-from refgrad.transforms import Function, grad, jvp_named, jvps_of, recorded_vjp, zeros
+from refgrad.transforms import Function, grad, jvp_named, recorded_vjp
 from refgrad.tree import flatten
 
 MOST_NUMBERS = 2**18  # of one array, where rows of a Jacobian are computed together
@@ -89,7 +90,10 @@ def _with_aux(jacobian: Function, f: Function, argnums: Argnums, who: str) -> Fu
 
 
 def jacfwd(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) -> Function:
-    """The function (*args, **kwargs) -> Jacobian of f, by forward mode: one run of f for each element of the argument.
+    """The function (*args, **kwargs) -> Jacobian of f, by forward mode: a tangent for each element of the argument.
+
+    One run of f carries many tangents. It carries a single one where f calls a function with a rule of the user's (custom_jvp,
+    custom_vjp), and where the tangents of an array would be many numbers: then f runs for each element.
 
     Shapes, structure, ``has_aux`` and errors are those of jacrev, but results may be complex; the dtype is that of the output. It is the
     cheaper one where the output has more elements than the argument.
@@ -109,28 +113,20 @@ def _jacfwd(f: Function, argnums: Argnums, who: str) -> Function:
         names = names_of(some, positions)
         leaves, rebuild = leaves_of(some, names, who)
         _refuse_complex(leaves, names, who)
-        zero = [zeros(x) for x in leaves]
-        directions = ([*zero[:k], unit, *zero[k + 1 :]] for k, x in enumerate(leaves) for unit in _units(x))
-        runs = jvps_of(
-            lambda *xs: f(*placed(args, positions, xs), **kwargs), leaves, rebuild, names, directions, who
-        )
-        value: Any = None
-        columns: list[list[Any]] = []  # for each argument leaf, tangents of all outputs, one entry an element
-        for x in leaves:
-            columns.append([])
-            for values, y_dots, rebuild_value in itertools.islice(runs, x.size):
-                columns[-1].append(flatten(rebuild_value(y_dots), wordy)[0])
-                value = rebuild_value(values)
-        if value is None:
-            value = f(*args, **kwargs)
+
+        def g(*xs: Any) -> Any:
+            return f(*placed(args, positions, xs), **kwargs)
+
+        run = (g, leaves, rebuild, names, who)
+        value, columns = _columns_together(*run) or _columns(*run) or (f(*args, **kwargs), [])
         outputs, rebuild_result = flatten(value, wordy)
         blocks = []
         for m, y in enumerate(outputs):
-            jacobians = []
-            for x, column in zip(leaves, columns, strict=True):
+            jacobians, rest = [], iter(columns)
+            for x in leaves:
                 flat = (
-                    np.stack([c[m] for c in column], axis=-1)
-                    if column
+                    np.stack([c[m] for c in itertools.islice(rest, x.size)], axis=-1)
+                    if x.size
                     else np.zeros((*np.shape(y), 0), x.dtype)
                 )
                 jacobians.append(_shaped(flat, np.shape(y) + x.shape))
@@ -177,6 +173,51 @@ def hvp(f: Function, primals: Sequence[Tree], tangents: Sequence[Tree]) -> Tree:
     count = len(primals) if isinstance(primals, (tuple, list)) else 1
     product = jvp_named(grad(f, tuple(range(count))), primals, tangents, "hvp")[1]
     return opened_arguments(primals)[1](alike(primals, product) or [])  # settings as they are in the primals
+
+
+def _columns(
+    f: Function, leaves: list[Array], rebuild: Callable[[list[Any]], Any], names: Sequence[str], who: str
+) -> tuple[Any, list[list[Array]]] | None:
+    """The value of f, and the tangents of its leaves for each element of ``leaves``, by a run for each; None where there is no element."""
+    zero = [zeros(x) for x in leaves]
+    directions = ([*zero[:k], unit, *zero[k + 1 :]] for k, x in enumerate(leaves) for unit in _units(x))
+    value, columns = None, list[list[Array]]()
+    for values, y_dots, rebuild_value in jvps_of(f, leaves, rebuild, names, directions, who):
+        value = rebuild_value(values)
+        columns.append(flatten(rebuild_value(y_dots), wordy)[0])
+    return (value, columns) if columns else None
+
+
+def _columns_together(
+    f: Function, leaves: list[Array], rebuild: Callable[[list[Any]], Any], names: Sequence[str], who: str
+) -> tuple[Any, list[list[Array]]] | None:
+    """As _columns, by runs for many elements at a time; None where there have to be single ones."""
+    size = sum(x.size for x in leaves)
+    together = MOST_NUMBERS // max(size, 1)
+    if size < 2 or together < 2 or not all(isinstance(x, (np.ndarray, np.generic)) for x in leaves):
+        return None
+    value, columns = None, list[list[Array]]()
+    for start in range(0, size, together):
+        count = min(together, size - start)
+        found = many_jvps(f, leaves, rebuild, names, _unit_rows(leaves, start, count), MOST_NUMBERS, who)
+        if found is None:
+            return None
+        values, y_dots, rebuild_value = found
+        value, some = rebuild_value(values), flatten(rebuild_value(y_dots), wordy)[0]
+        columns += [[rows[k] for rows in some] for k in range(count)]
+    return value, columns
+
+
+def _unit_rows(leaves: list[Array], start: int, count: int) -> list[Array]:
+    """Unit tangents of all leaves for so many elements from ``start``, which counts through all leaves, along a leading axis."""
+    rows, first = list[Array](), 0
+    for x in leaves:
+        unit = np.zeros((count, x.size), x.dtype)
+        own = np.arange(max(first, start), min(first + x.size, start + count))
+        unit[own - start, own - first] = 1
+        rows.append(unit.reshape(count, *x.shape))
+        first += x.size
+    return rows
 
 
 def _at_once(

@@ -13,7 +13,7 @@ TracingError where f does something that would lose a derivative.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -32,17 +32,16 @@ from refgrad.arguments import (
     outline,
     outputs_of,
     placed,
-    result,
 )
 from refgrad.arrays import Array, Tree
 from refgrad.auxiliary import split
 from refgrad.containers import wordy
-from refgrad.errors import ArgumentError, DtypeError, TracingError
+from refgrad.errors import ArgumentError, DtypeError
 from refgrad.op import Traced, new_level
+from refgrad.pushforward import jvps_of, lowered, refuse_written, zeros
 from refgrad.quiet import quietly
 from refgrad.tracing import complex_ball, fast_path  # noqa: F401 - Balls find the one, and Var has its operators from the other
-from refgrad.tracing.copies import Copies, as_results, live, same
-from refgrad.tracing.forward import Dual, running
+from refgrad.tracing.copies import Copies, as_results, live
 from refgrad.tracing.many_cotangents import many_pulled_back
 from refgrad.tracing.pull_back import pull_back
 from refgrad.tracing.reverse import Tape, Var
@@ -97,7 +96,7 @@ def recorded_vjp(
     tape, places, y = _recorded(f, leaves, names, rebuild, who, lasting=True)
     outputs, rebuild_result = outputs_of(y, f"{who}: what f returned")
     seeded = [y._index if _mine(y, tape) else None for y in outputs]
-    values = [_value(y, _mine(y, tape), tape.level, who) for y in outputs]
+    values = [lowered(y, _mine(y, tape), tape.level, who) for y in outputs]
     # What the pullback needs of arguments and results: the caller may change both in the meantime.
     values_like, xs_like = [_blank(v) for v in values], [_blank(x) for x in leaves]
     like = rebuild_result(values_like)
@@ -153,7 +152,7 @@ def _recorded(
         y = called(f, arguments(inputs), kwargs)
     finally:
         tape.end()
-    _refuse_written(leaves, [seal for _, seal in own], names, who)
+    refuse_written(leaves, [seal for _, seal in own], names, who)
     return tape, places, y
 
 
@@ -210,38 +209,6 @@ def jvp_named(f: Function, primals: Sequence[Any], tangents: Sequence[Any], who:
     return rebuild_result(y), rebuild_result(y_dots)
 
 
-def jvps_of(
-    f: Function,
-    leaves: list[Array],
-    rebuild: Callable[[list[Any]], Any],
-    names: Sequence[str],
-    directions: Iterable[list[Array]],
-    who: str,
-) -> Iterator[tuple[list[Array], list[Array], Any]]:
-    """Leaves of the value of f, of its derivative along each of ``directions``, and what puts them into a structure.
-
-    ``rebuild`` makes the arguments of f from leaves. A direction is a list of tangents, of the shapes and dtypes of ``leaves``, to which
-    nobody else may write. f runs once for each.
-    """
-    copies = Copies()
-    own = [copies.borrowed(live(x)) for x in leaves]
-    seals = [seal for _, seal in own]
-    for x_dots in directions:
-        with running() as level:
-            duals = [Dual(x, x_dot, level) for (x, _), x_dot in zip(own, x_dots, strict=True)]
-            y = called(f, rebuild(duals))
-        _refuse_written(leaves, seals, names, who)
-        outputs, rebuild_result = outputs_of(y, f"{who}: what f returned")
-        mine = [isinstance(y, Dual) and y._level == level for y in outputs]
-        values = [_value(y, m, level, who) for y, m in zip(outputs, mine, strict=True)]
-        tangents = as_results(
-            [y._tangent if m else None for y, m in zip(outputs, mine, strict=True)], holders=1
-        )
-        y_dots = [zeros(value) if t is None else t for t, value in zip(tangents, values, strict=True)]
-        del duals, outputs, y
-        yield values, y_dots, rebuild_result
-
-
 def value_and_grad(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) -> Function:
     """The function (*args, **kwargs) -> (f(*args, **kwargs), gradient) for an f that returns one real number, of shape ().
 
@@ -276,7 +243,7 @@ def _value_and_grad(f: Function, argnums: Argnums, who: str, has_aux: bool) -> F
             f, leaves, names, lambda inputs: placed(args, positions, rebuild(inputs)), who, kwargs
         )
         nested = y is not None and not is_leaf(y)
-        value: Any = y if nested else _value(y, _mine(y, tape), tape.level, who)
+        value: Any = y if nested else lowered(y, _mine(y, tape), tape.level, who)
         if nested or value.shape != ():
             raise ArgumentError(
                 f"{who}: f must return a single number, got {outline(value)}. "
@@ -327,39 +294,10 @@ def _mine(y: Any, tape: Tape) -> bool:
     return isinstance(y, Var) and y._tape is tape
 
 
-def _value(y: Any, mine: bool, level: int, who: str) -> Array:
-    """A leaf of what f returned, on the level below: an array of its own.
-
-    ``mine`` says whether the transformation of ``level`` traced it. An array of an outer transformation is a constant here.
-
-    Raises TracingError for an array of any other transformation.
-    """
-    if isinstance(y, Traced) and not mine and live(y)._level >= level:
-        raise TracingError(
-            f"{who}: f returned an array that another transformation traces. Its derivative belongs there: return what that one returns."
-        )
-    return as_results([result(y._value if mine else y, f"{who}: what f returned")], holders=int(mine))[0]
-
-
 def _cotangents(bars: list[Any], leaves: Sequence[Array]) -> list[Array]:
     return [zeros(x) if x_bar is None else x_bar for x_bar, x in zip(as_results(bars), leaves, strict=True)]
-
-
-def _refuse_written(leaves: list[Array], seals: list[Any], names: Sequence[str], who: str) -> None:
-    """Raises TracingError where f changed the memory of its argument by another name than the argument's."""
-    for x, seal, name in zip(leaves, seals, names, strict=True):
-        if not same(x, seal):
-            raise TracingError(
-                f"{who}: {name} was changed while f ran, through another name of the same array. In NumPy f sees such a change, as a "
-                f"derivative it would be lost. Write to a copy, or pass a copy to {who}."
-            )
 
 
 def _blank(x: Array) -> Array:
     """An array of the shape and dtype of x that takes no memory."""
     return np.broadcast_to(np.zeros((), x.dtype), x.shape)
-
-
-def zeros(x: Array) -> Array:
-    """Zeros of the shape and dtype of x."""
-    return np.zeros(x.shape, x.dtype)

@@ -47,7 +47,7 @@ FLOORS = (
     {"ops"},
     {"tracing"},
     {"functions", "nn", "special", "linalg", "complex", "arguments"},
-    {"auxiliary", "mapping"},
+    {"auxiliary", "mapping", "pushforward"},
     {"transforms", "custom"},
     {"node", "jacobians", "linearization"},
     {"nodes"},

@@ -50,7 +50,7 @@ class Call:
             [x for x in self.leaves if isinstance(x, Traced)], key=lambda x: x._level, default=None
         )
         self.level = 0 if self.top is None else self.top._level
-        if type(self.top) is Dual or type(self.top) in VARIABLES:
+        if isinstance(self.top, Dual) or type(self.top) in VARIABLES:
             self.active = [isinstance(x, Traced) and x._level == self.level for x in self.leaves]
             self.values = [live(x)._value if a else x for x, a in zip(self.leaves, self.active, strict=True)]
             self.given = [snapshot(x) if a else x for x, a in zip(self.values, self.active, strict=True)]

@@ -57,7 +57,8 @@ class _Custom:
             )
         args = self._by_position(args, kwargs)
         call = Call(f"{self.kind} {self.name}", args, self._positions(len(args)))
-        if type(call.top) is Dual:
+        if isinstance(call.top, Dual):
+            call.top._alone()
             return self._forward(call)
         if type(call.top) in VARIABLES:
             return self._reverse(call)

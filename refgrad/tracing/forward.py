@@ -60,6 +60,9 @@ class Dual(TracedArray):
     def _constant(self, y: Array) -> Dual:
         return Dual(y, np.zeros(y.shape, y.dtype), self._level)
 
+    def _alone(self) -> None:
+        """Called where a rule of the user's takes the tangent: it gets one at a time."""
+
     @classmethod
     def _interpret(cls, op: Op, operands: tuple[Any, ...], params: Params, top: Any) -> Any:
         level = top._level
@@ -67,7 +70,7 @@ class Dual(TracedArray):
         if len(operands) == 1:
             active, values, tangents = (True,), (top._value,), [top._tangent]
         else:
-            active = tuple([type(x) is Dual and x._level == level for x in operands])
+            active = tuple([type(x) is cls and x._level == level for x in operands])
             values = tuple([x._value if a else x for x, a in zip(operands, active, strict=True)])
             tangents = [x._tangent if a else None for x, a in zip(operands, active, strict=True)]
         if top._value.dtype.kind == "c":
@@ -83,8 +86,20 @@ class Dual(TracedArray):
             return y
         if level not in _RUNNING:
             raise outlived("forward mode")
-        y_dot = quietly(pushed, op, values, params, active, tangents, y)
-        return y if y_dot is None else Dual(y, y_dot, level)
+        return quietly(top._with_tangent, op, values, params, active, tangents, y)
+
+    def _with_tangent(
+        self,
+        op: Op,
+        values: tuple[Any, ...],
+        params: Params,
+        active: tuple[bool, ...],
+        tangents: list[Any],
+        y: Array,
+    ) -> Any:
+        """The result y of an op with the tangent that the op's rules give; y itself where it has none."""
+        y_dot = pushed(op, values, params, active, tangents, y)
+        return y if y_dot is None else Dual(y, y_dot, self._level)
 
 
 def pushed(
