@@ -86,9 +86,12 @@ class Dual(TracedArray):
             return y
         if level not in _RUNNING:
             raise outlived("forward mode")
-        return quietly(top._with_tangent, op, values, params, active, tangents, y)
+        if cls is not Dual:
+            return quietly(top._with_tangents, op, values, params, active, tangents, y)
+        y_dot = quietly(pushed, op, values, params, active, tangents, y)
+        return y if y_dot is None else Dual(y, y_dot, level)
 
-    def _with_tangent(
+    def _with_tangents(
         self,
         op: Op,
         values: tuple[Any, ...],
@@ -97,9 +100,8 @@ class Dual(TracedArray):
         tangents: list[Any],
         y: Array,
     ) -> Any:
-        """The result y of an op with the tangent that the op's rules give; y itself where it has none."""
-        y_dot = pushed(op, values, params, active, tangents, y)
-        return y if y_dot is None else Dual(y, y_dot, self._level)
+        """The result y of an op with the tangents that the op's rules give, in a class that carries many."""
+        raise NotImplementedError
 
 
 def pushed(

@@ -61,7 +61,7 @@ class Dual(forward.Dual):
     def _alone(self) -> None:
         raise self._many.stop()
 
-    def _with_tangent(
+    def _with_tangents(
         self,
         op: Op,
         values: tuple[Any, ...],
