@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ class Element:
     node, op   the node that the array belongs to, and its op; -1 and "" where the caller of the comparison names none
     operand    magnitude of the first operand at this index, for elementwise ops; NaN elsewhere, therefore left out of equality
     place      the array's key in an observation; not written
+    along      of a sum over tied elements: by input, the directions whose pairing with the gradient it is; not written
     """
 
     got: float
@@ -36,6 +38,7 @@ class Element:
     op: str = ""
     operand: float = field(default=math.nan, compare=False)
     place: tuple[str, object] | None = field(default=None, compare=False)
+    along: Mapping[str, Any] | None = field(default=None, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, without ``operand`` where that is NaN. Numbers may be non-finite."""

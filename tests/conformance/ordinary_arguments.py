@@ -13,6 +13,7 @@ SIGNS = np.array([1, -1, 1, -1])
 
 ORDINARY_ARGUMENTS: dict[str, dict[str, Any]] = {
     "nn.binary_cross_entropy": {"input": X / 3, "target": Y / 2, "weight": None, "reduction": "mean"},
+    "nn.cdist": {"x1": ROWS, "x2": OTHERS - 1, "p": np.inf}, "nn.pdist": {"input": ROWS, "p": np.inf},
     "nn.celu": {"input": X, "alpha": 1.0}, "nn.selu": {"x": X},
     "nn.cosine_embedding_loss": {
         "input1": ROWS, "input2": OTHERS, "target": np.array([1, -1]), "margin": 0.0, "reduction": "mean",

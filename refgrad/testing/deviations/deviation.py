@@ -133,7 +133,7 @@ def _covering(
         if not names:
             return []
     for e in found.every_wrong() if entries and found.every_wrong is not None else ():
-        e.node, e.op, e.place = node, op, found.place
+        e.node, e.op, e.place, e.along = node, op, found.place, found.along
         name = next((d.id for d in entries if d.narrow.meets(e, v.mode, ops, setting) and d.stands()), "")
         if not name:
             return []

@@ -133,9 +133,15 @@ class Narrowing:
             (self.formula, site.k, second),
             lambda: FORMULAS[self.formula](_inputs(site, setting, fmt, second=second)),
         )
-        others = given.get(OTHER_MODES if e.element else PAIRING) if mode == AGREEMENT else None
+        others = (
+            given.get(OTHER_MODES if e.element else PAIRING)
+            if mode == AGREEMENT and e.along is None
+            else None
+        )
         if others is not None:
             return any(within(e.got, ball, e.element, reference_slack(fmt)) for ball in others)
+        if e.along is not None:
+            return _paired(given, e, site, setting)
         if mode == AGREEMENT:
             apart, reach = _apart(given, e, site, setting)
             return abs(e.got - e.expected - apart) <= reach
@@ -196,6 +202,25 @@ def _apart(given: Outcomes, e: Element, site: Site, setting: Setting) -> tuple[f
         value, radius = numbers.get(k, unknown)
         apart, reach = apart - np.sum(x_dot * value), reach + np.sum(np.abs(x_dot) * radius)
     return (0.0 if np.isinf(reach) else float(apart)), float(reach)  # any two numbers where there is no bound
+
+
+def _paired(given: Outcomes, e: Element, site: Site, setting: Setting) -> bool:
+    """Whether a sum over tied elements is that of the formula's gradients."""
+    assert e.along is not None
+    value = reach = 0.0
+    for k, j in enumerate(site.node.of):
+        direction = e.along.get(setting.case.graph.nodes[j].name)
+        if direction is None or not np.any(direction):
+            continue
+        if k not in given:
+            return False
+        x_bar, radius = parts(given[k][0])
+        moved = direction != 0
+        value, reach = (
+            value + np.sum((direction * x_bar)[moved]),
+            reach + np.sum((np.abs(direction) * radius)[moved]),
+        )
+    return bool(abs(e.got - value) <= reach * reference_slack(setting.fmt) + np.spacing(abs(e.got)))
 
 
 def _same(e: Element, what: str, element: Sequence[int], got: float) -> bool:

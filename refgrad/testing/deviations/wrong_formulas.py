@@ -13,6 +13,7 @@ from refgrad import nn
 from refgrad.bounds.formats import Format
 from refgrad.nn.activations import SELU_ALPHA, SELU_SCALE
 from refgrad.testing.deviations.complex_formulas import COMPLEX_FORMULAS
+from refgrad.testing.deviations.distance_formulas import DISTANCE_FORMULAS
 from refgrad.testing.deviations.exponential_formulas import EXPONENTIAL_FORMULAS
 from refgrad.testing.deviations.factor_formulas import FACTOR_FORMULAS
 from refgrad.testing.deviations.framework_formulas import FRAMEWORK_FORMULAS
@@ -359,6 +360,7 @@ FORMULAS: dict[str, Formula] = {
     **FACTOR_FORMULAS,
     **FRAMEWORK_FORMULAS,
     **GAMMA_FORMULAS,
+    **DISTANCE_FORMULAS,
     **KINK_FORMULAS,
     **LOSS_FORMULAS,
     **MLX_FORMULAS,

@@ -1,4 +1,7 @@
-"""Compares the modes of a framework with each other. At a kink or tie it has to choose the same derivative in all modes."""
+"""Compares the modes of a framework with each other, and the shares of tied elements with their sum.
+
+At a kink or tie a framework has to choose the same derivative in all modes, and what it chooses has to be a subgradient.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from refgrad.testing.judging.compare import compare
 from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.observation import ModeAnswers, or_zeros
 from refgrad.testing.judging.tally import Tally
+from refgrad.testing.judging.tied_shares import shares
 from refgrad.testing.judging.unanswered import unanswered
 from refgrad.testing.judging.verdict import Comparison, Verdict
 from refgrad.tracing.ball import Ball, exact, parts
@@ -24,6 +28,7 @@ from refgrad.tracing.special_points import patches
 def judge_agreement(node_judge: NodeByNode, answers: ModeAnswers) -> Verdict:
     """Compare reverse modes with plain reverse mode, element by element, and forward with reverse mode by <y_bar, y_dot> = <x_bar, x_dot>.
 
+    Sums of gradients over tied elements are compared with the reference.
     The two pairings are not compared where a formula that an op's record names loses every bit: the modes may use different formulas.
     The bound is the rounding of both modes. At ties it is the rounding of the chosen derivatives, without the set of possible choices.
     """
@@ -54,6 +59,8 @@ def judge_agreement(node_judge: NodeByNode, answers: ModeAnswers) -> Verdict:
                 hidden = node_judge.hidden(op)
                 found = compare(observed, expected, node_judge.fmt, what, reach=reach, hidden=hidden)
             tally.add(case.graph.inputs[name], op, found)
+    for k, found in shares(node_judge, answers.names, plain):
+        tally.add(k, op, found)
     y_dot = node_judge.seen.tangents[case.graph.outputs[0]]
     if y_dot is not None and np.size(y_dot):
         tally.add(case.graph.outputs[0], op, _adjoint(node_judge, answers.names, plain, radii, y_dot))

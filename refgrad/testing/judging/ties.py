@@ -45,10 +45,12 @@ class Tied:
 
     inputs   positions of the inputs that contain the elements
     found    the comparison of one number, the sum of the gradient over the group
+    along    for each input the direction that moves the group: the sum is its pairing with the gradient
     """
 
     inputs: tuple[int, ...]
     found: Comparison
+    along: tuple[PlainArray, ...]
 
 
 @dataclass(slots=True)
@@ -217,7 +219,8 @@ class _Search:
                 return None  # hardly sharper than the elementwise bounds
             usual = sum(float(np.sum(np.abs(v))) * i.usual for v, i in zip(vs, self.inputs, strict=True))
         what = _words(bucket, odd, moved)
-        return Tied(moved, compare(observed, Ball(expected, bound, fmt), fmt, what, reach=bound + usual))
+        found = compare(observed, Ball(expected, bound, fmt), fmt, what, reach=bound + usual)
+        return Tied(moved, found, tuple(vs))
 
 
 def _flat(fields: Sequence[tuple[PlainArray, ...]], wide: Any) -> list[PlainArray]:

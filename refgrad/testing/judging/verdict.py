@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +53,7 @@ class Comparison:
     note             a disagreement that is not about numbers: a wrong dtype, a wrong shape, a missing gradient
     already_counted  whether a check has counted it: an equal answer to another question is no new evidence
     place            which array of an observation this is (observation.Place); None outside of an observation
+    along            of a sum over tied elements: by input, the directions whose pairing with the gradient it is
     """
 
     elements: int = 0
@@ -73,6 +74,7 @@ class Comparison:
     note: str = ""
     already_counted: bool = False
     place: Any = None
+    along: Mapping[str, Any] | None = None
 
     @property
     def worst(self) -> Element | None:
