@@ -18,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,17 +33,17 @@ from refgrad.modes import (
     TRANSPOSED_REVERSE,
     VALUE,
 )
-from refgrad.testing.cases.case import EXPANDED, Case
+from refgrad.testing.cases.case import CHANNELS_LAST, EXPANDED, Case
 from refgrad.testing.judging.observation import Place
 from refgrad.testing.judging.verdict import ERROR, Element, Verdict
 from refgrad.testing.runs.fallback_script import fallback
 from refgrad.torch.devices import device, short_operands
 from refgrad.torch.environment import THREADS
 from refgrad.torch.foreign_code import Callee, file_of, functions_of, kernels, module_of
-from refgrad.torch.program import Program, tensor
+from refgrad.torch.program import Program, order_in_memory, tensor
 from refgrad.torch.recording import HELPERS, Recording, UnwritableError, constant
 from refgrad.torch.replacement import Namespaces, Replacement
-from refgrad.torch.script_calls import CALLS, calls_of
+from refgrad.torch.script_calls import CALLS, calls_of, sum_along
 
 NONE: Mapping[str, Replacement] = MappingProxyType({})
 MOST = 10  # elements in one script
@@ -167,7 +168,11 @@ def written(
     node = place[1] if place is not None and place[0] == "cotangents" else wrong[0].node if wrong else -1
     index = next((k for k, n in enumerate(active) if case.graph.inputs[n] == node), 0)
     what = wrong[0].what if wrong else note
-    calls = calls_of(verdict.mode, what).format(place=-1 if verdict.mode == TRANSPOSED_REVERSE else index)
+    if evidence.along is None:
+        calls = calls_of(verdict.mode, what).format(place=-1 if verdict.mode == TRANSPOSED_REVERSE else index)
+    else:
+        directions = [torch.from_numpy(np.ascontiguousarray(evidence.along[n], np.float64)) for n in active]
+        calls = sum_along(", ".join(constant(v.to(where), torch.float64) for v in directions))
     lines = [
         *_beginning(case, verdict.mode, "disagrees", recording),
         *_data(case, program, names, active, calls),
@@ -370,9 +375,11 @@ def _identifiers(case: Case) -> dict[str, str]:
 def _laid_out(leaf: Tensor, layout: str, active: bool = False) -> str:
     """The expression of an input or a cotangent in its memory layout."""
     text = constant(leaf, leaf.dtype)
-    if layout == "transposed" and leaf.ndim >= 1:
+    if layout in ("transposed", CHANNELS_LAST) and leaf.ndim >= 1:
         before = (*(0, 0) * (leaf.ndim - 1), 2, 0)  # two rows in front
-        text = f"torch.nn.functional.pad({text}.transpose(0, -1), {before})[2:].transpose(0, -1)"
+        order = order_in_memory(layout, leaf.ndim)
+        back = sorted(range(leaf.ndim), key=order.__getitem__)
+        text = f"torch.nn.functional.pad({text}.permute({order}), {before})[2:].permute({back})"
         text += f".view(-1).view({list(leaf.shape)})" if leaf.ndim > 1 and leaf.is_contiguous() else ""
     if layout == "strided" and leaf.ndim >= 1:
         text = f"torch.nn.functional.pad({text}.unsqueeze(-1), (1, 0)).flatten(-2)[..., 1::2]"

@@ -12,7 +12,7 @@ from torch import Tensor
 from refgrad.arrays import Operand, PlainArray
 from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Node
-from refgrad.testing.cases.case import EXPANDED, Case
+from refgrad.testing.cases.case import CHANNELS_LAST, EXPANDED, Case
 from refgrad.torch.processor import keep_subnormals
 from refgrad.torch.replacement import TORCH, Namespaces
 
@@ -97,10 +97,11 @@ def laid_out(t: Tensor, layout: str, *, behind: bool = True) -> Tensor:
     where the strides of all but the last axis are even, of an axis of one element as well.
     """
     first = int(behind)
-    if layout == "transposed" and t.ndim >= 1:
-        turned = t.transpose(0, -1)
+    if layout in ("transposed", CHANNELS_LAST) and t.ndim >= 1:
+        order = order_in_memory(layout, t.ndim)
+        turned = t.permute(order)
         memory = turned.new_zeros(2 * first + turned.shape[0], *turned.shape[1:])[2 * first :]
-        found = memory.copy_(turned).transpose(0, -1)
+        found = memory.copy_(turned).permute(sorted(range(t.ndim), key=order.__getitem__))
         return found.view(-1).view(t.shape) if found.is_contiguous() else found
     if layout == "strided" and t.ndim >= 1:
         wide = t.new_zeros(*t.shape[:-1], 2 * t.shape[-1])
@@ -109,6 +110,16 @@ def laid_out(t: Tensor, layout: str, *, behind: bool = True) -> Tensor:
         memory = t.new_zeros(2 * first + 1)[2 * first :]
         return memory.copy_(t.flatten()[:1]).expand(t.shape)
     return t
+
+
+def order_in_memory(layout: str, ndim: int) -> list[int]:
+    """The axes of a tensor of one or more axes in the order of memory, the slowest first."""
+    axes = list(range(ndim))
+    if layout == "transposed":
+        axes[0], axes[-1] = axes[-1], axes[0]
+    if layout == CHANNELS_LAST and ndim > 2:
+        axes.append(axes.pop(1))
+    return axes
 
 
 def as_array_or_none(t: Tensor | None) -> PlainArray | None:

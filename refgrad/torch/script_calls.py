@@ -52,7 +52,18 @@ CALLS = {
         "got = torch.func.vjp(tangent, *[x.detach() for x in xs])[1](y_bar)[{place}]\n"
     ),
 }
-_PAIRING = _FORWARD + "got = (y_bar.double() * got.double()).sum()\n"
+_PAIRING = _FORWARD + "got = (y_bar.double() * got.double()).sum()\ndtype = got.dtype\n"
+_SUM = """\
+along = [{along}]
+x_bars = torch.autograd.grad(f(*xs), xs, y_bar, allow_unused=True)
+got = sum((x_bar.double() * v).sum() for x_bar, v in zip(x_bars, along) if x_bar is not None)
+dtype = got.dtype
+"""
+
+
+def sum_along(along: str) -> str:
+    """The calls, as text, that pair the gradients of the inputs with directions, whose expressions ``along`` lists."""
+    return _SUM.format(along=along)
 
 
 def calls_of(mode: str, what: str = "") -> str:

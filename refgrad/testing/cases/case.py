@@ -18,8 +18,9 @@ from refgrad.testing.cases.validation import validate
 
 SCHEMA = 1
 LAYOUTS = ("contiguous", "transposed", "strided")
+CHANNELS_LAST = "channels last"  # of three or more axes the second is the last in memory, as a permutation behind a layer sends it
 EXPANDED = "expanded"  # one number in memory for all elements, as the backward of a sum sends it
-COTANGENT_LAYOUTS = (*LAYOUTS, EXPANDED)
+COTANGENT_LAYOUTS = (*LAYOUTS, CHANNELS_LAST, EXPANDED)
 
 
 @dataclass(frozen=True, repr=False)

@@ -21,6 +21,7 @@ from refgrad.testing.deviations.gamma_formulas import GAMMA_FORMULAS
 from refgrad.testing.deviations.half_exponential import by_coefficients_of_another_format
 from refgrad.testing.deviations.kink_formulas import KINK_FORMULAS
 from refgrad.testing.deviations.loss_formulas import LOSS_FORMULAS
+from refgrad.testing.deviations.memory_formulas import MEMORY_FORMULAS
 from refgrad.testing.deviations.mlx_formulas import MLX_FORMULAS
 from refgrad.testing.deviations.mxnet_formulas import MXNET_FORMULAS
 from refgrad.testing.deviations.normalization_formulas import NORMALIZATION_FORMULAS
@@ -362,6 +363,7 @@ FORMULAS: dict[str, Formula] = {
     **GAMMA_FORMULAS,
     **DISTANCE_FORMULAS,
     **KINK_FORMULAS,
+    **MEMORY_FORMULAS,
     **LOSS_FORMULAS,
     **MLX_FORMULAS,
     **MXNET_FORMULAS,

@@ -51,9 +51,8 @@ def agreement(case: Case, gradients: list[Array] | None = None) -> Verdict:
     return next(v for v in judge(case, seen) if v.mode == AGREEMENT)
 
 
-QUESTIONS: dict[
-    str, tuple[str, list[Array], dict[str, Any], list[Array]]
-] = {  # op, operands, parameters, masks of tied elements
+# Op, operands, parameters, masks of tied elements.
+QUESTIONS: dict[str, tuple[str, list[Array], dict[str, Any], list[Array]]] = {
     "maximum": ("maximum", [[2.0, 1.0], [2.0, 3.0]], {}, [[True, False], [True, False]]),
     "max": ("max", [FOUR], {}, [np.equal(FOUR, 3.0)]),
     "a pool": (
