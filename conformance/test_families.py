@@ -27,7 +27,8 @@ from refgrad.testing.runs.judgement import failed
 from refgrad.testing.runs.results import ResultsFile
 from refgrad.testing.runs.scripts import script_of
 
-from .families import FAMILIES, can_draw, containing, family, vocabulary_of
+from .families import FAMILIES, can_draw, containing, family, large, vocabulary_of
+from .families.fixed import partly_constant
 
 # The plugin creates items of these families, in the formats in which they are drawn.
 __all__ = ["FAMILIES", "can_draw"]
@@ -145,9 +146,17 @@ def test_family(
     item, script = conformance_item, script_of(framework.backend, refgrad_current.limited)
     draw = family(item.family, among, vocabulary_of(framework.backend, item.dtype, item.device, shared))
     if framework.backend.replaced:
-        draw = containing(draw, framework.backend.replaced)
+        draw = partly_constant(containing(draw, framework.backend.replaced))
     try:
-        item.run(draw, framework.observe, refgrad_results, deviations, refgrad_current, script)
+        item.run(
+            draw,
+            framework.observe,
+            refgrad_results,
+            deviations,
+            refgrad_current,
+            script,
+            wanted=large(item.family, among, item.dtype),
+        )
     finally:
         refgrad_results.write(*framework.news())
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection
 
+import numpy as np
+
 from refgrad.backends import Backend
 from refgrad.errors import NoCaseError
 from refgrad.op import FUNCTIONS, REGISTRY
 from refgrad.op.traits import ELEMENTWISE
 from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.sequence import Wanted
 from refgrad.testing.cases.source import Replayed, Seeded, Source
 from refgrad.testing.cases.vocabulary import Shared, Vocabulary
 
@@ -52,6 +55,9 @@ DRAWN = frozenset(FUNCTIONS).union(
 
 LOOKED_AT = 200  # cases by which it is found out whether an op occurs in a family
 TRIES = 64  # draws until a case contains a wanted op
+
+MOST_LARGE = 8  # ops of a run that have a case of many elements for certain
+MANY, SEVERAL = 64, 8  # elements of such a case, and different numbers among them
 
 # The families of which a share is drawn on a grid (arrays.py), each drawn there alone.
 ON_GRID: dict[str, Callable[[Source, str], Case]] = {
@@ -145,6 +151,19 @@ def containing(draw: Callable[[Source, str], Case], ops: Collection[str]) -> Cal
     return drawn
 
 
+def large(name: str, ops: Collection[str], dtype: str) -> list[Wanted]:
+    """What the first cases of a family are in a run of a few ops: for each op, one of many elements. Nothing in a run of all ops."""
+    own = [op for op in single_in(dtype, ops) if SINGLE[op] == name] if ops else []
+    return [functools.partial(_has_many, op) for op in own[:MOST_LARGE]]
+
+
+def _has_many(op: str, case: Case) -> bool:
+    """Whether a case of this op has an operand with many elements, several of them different."""
+    return _contains(case, (op,)) and any(
+        x.size >= MANY and len(np.unique(x[np.isfinite(x)])) >= SEVERAL for x in case.inputs.values()
+    )
+
+
 def _contains(case: Case, ops: Collection[str]) -> bool:
     """Whether the result depends on one of the ops. A draw may also make nodes that lead nowhere: no framework is asked for these."""
     nodes = (case.graph.nodes[k] for k in case.graph.order())
@@ -165,6 +184,7 @@ __all__ = [
     "functions",
     "functions_in",
     "graphs",
+    "large",
     "matmul",
     "mlp",
     "names_in",

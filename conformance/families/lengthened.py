@@ -13,7 +13,7 @@ import numpy as np
 
 from refgrad.arrays import Params, PlainArray
 from refgrad.op import Op
-from refgrad.testing.cases.source import Source
+from refgrad.testing.cases.source import Source, rarely
 
 from .wide import LENGTHS, length
 
@@ -24,7 +24,7 @@ _MOST = 513  # elements along a long axis: a case of this family is judged in al
 
 def long_arrays(source: Source, operands: Sequence[PlainArray]) -> list[PlainArray] | None:
     """The operands of an elementwise op, repeated along their longest axis to at least LONG elements in all; None where none is drawn."""
-    if source.integer(0, SHARE_OF_LONG - 1) < SHARE_OF_LONG - 1:
+    if not rarely(source, SHARE_OF_LONG):
         return None
     shape = np.broadcast_shapes(*(x.shape for x in operands))
     count = int(np.prod(shape))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from refgrad.arrays import PlainArray
-from refgrad.testing.cases.source import Source
+from refgrad.testing.cases.source import Source, rarely
 
 from .arrays import rounded
 
@@ -24,7 +24,7 @@ RARE = 32  # one element in so many is replaced in the body, and one in so many 
 def length(source: Source, share: int = SHARE, most: int = LENGTHS[-1]) -> int:
     """The length of the arrays of a case, at most ``most``; 0 for a narrow case. One case in ``share`` is wide."""
     offered = tuple(n for n in LENGTHS if n <= most)
-    wide, found = source.integer(0, share - 1) == share - 1, source.choice(offered)
+    wide, found = rarely(source, share), source.choice(offered)
     # Both are drawn in any case, so that the later choices stay when a case becomes narrow.
     return found if wide else 0
 

@@ -27,6 +27,7 @@ _SET: Mapping[str, Callable[[Any], object]] = {
     "choice of deterministic algorithms": torch.use_deterministic_algorithms,
     "detection of anomalies": torch.autograd.set_detect_anomaly,
     "precision of float32 products": torch.set_float32_matmul_precision,
+    "seed": torch.default_generator.manual_seed,
 }
 
 
@@ -41,6 +42,7 @@ def settings() -> tuple[Any, ...]:
         torch.are_deterministic_algorithms_enabled(),
         torch.is_anomaly_enabled(),
         torch.get_float32_matmul_precision(),
+        torch.initial_seed(),  # of random numbers on the CPU; those that are drawn do not change it
     )
 
 

@@ -89,7 +89,7 @@ def own_tests(folder: Path, *modules: str) -> subprocess.CompletedProcess[str]:
 def judged(folder: Path, out: Path) -> tuple[int, list[dict[str, Any]], str]:
     """The exit code of the suite on the op, its results, and what it printed."""
     scope = ["--family", "ops", "--op", "error_function", "--dtype", "float64", "--device", "cpu"]
-    size = ["--examples", "4", "--workers", "0"]
+    size = ["--examples", "12", "--workers", "0"]  # errors are planted in one case in four
     done = run(folder, "-m", "refgrad.cli", "conformance", *scope, *size, "--out", str(out))
     lines = (out / "results.jsonl").read_text(encoding="utf-8").splitlines()
     return done.returncode, [json.loads(line) for line in lines], done.stdout + done.stderr

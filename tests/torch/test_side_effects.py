@@ -26,6 +26,7 @@ CHANGES = {
     "choice of deterministic algorithms": lambda: torch.use_deterministic_algorithms(True),
     "detection of anomalies": lambda: torch.autograd.set_detect_anomaly(True),
     "precision of float32 products": lambda: torch.set_float32_matmul_precision("medium"),
+    "seed": lambda: torch.manual_seed(torch.initial_seed() ^ 1),
 }
 
 

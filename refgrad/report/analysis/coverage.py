@@ -20,7 +20,7 @@ class CoverageRow:
 
     statuses      number of results by status, in the order of STATUSES
     loose, blind  compared elements with a loose or a blind bound, see ``Result``
-    sensitivity   median over results of the smallest relative error that the comparison excludes, as text
+    sensitivity   median over results that round of the smallest relative error that the comparison excludes, as text
     worst         largest ratio of error to bound among agreeing results, as text
     """
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
+from refgrad.bounds.formats import FORMATS
 from refgrad.records import DISAGREE, ERROR, TEXTBOOK, UNDECIDED, UNSUPPORTED, Result
 from refgrad.report.analysis.case_tally import CaseTally
 from refgrad.report.analysis.error_bins import RATIOS, ULPS, bin_of, missing_ulp
@@ -38,7 +39,7 @@ class Cell:
 
     loose, blind    compared elements with a loose or a blind bound, see ``Result``
     worst           the largest ratio of error to bound; None where none is recorded
-    sensitivities   of each result that has one, the smallest relative error that its comparison excludes
+    sensitivities   of each result that rounds and has one, the smallest relative error that its comparison excludes
     ratios, ulps    results by the bin of their worst error, see error_bins.py
     """
 
@@ -57,7 +58,7 @@ class Cell:
         self.elements += r.elements
         self.loose += r.loose
         self.blind += r.blind
-        if r.sensitivity is not None:
+        if r.sensitivity is not None and not _exact(r.sensitivity, r.dtype):
             self.sensitivities.append(r.sensitivity)
         worst = r.worst
         if worst is not None:
@@ -87,6 +88,12 @@ def median(cells: Iterable[Cell]) -> float | None:
     for cell in cells:
         values.extend(cell.sensitivities)
     return sorted(values)[len(values) // 2] if values else None
+
+
+def _exact(sensitivity: float, dtype: str) -> bool:
+    """Whether a comparison excludes all numbers of the format but the expected one: a bound that allows a rounding allows at least u/2."""
+    fmt = FORMATS.get(dtype)
+    return fmt is not None and sensitivity < fmt.u / 2
 
 
 class Tally:

@@ -257,7 +257,7 @@ def _proof(run: Run) -> list[tuple[str, str]]:
         proof.append(("right formulas accepted", f"{count(right - refused)} of {count(right)}"))
     seen = median(run.tally.cells.values())
     if seen is not None:
-        proof.append(("typical smallest error seen", short(seen, 2)))
+        proof.append(("typical smallest error seen, exact results apart", short(seen, 2)))
     return proof
 
 

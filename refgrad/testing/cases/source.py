@@ -101,6 +101,20 @@ class Recorded(Seeded):
         return self.made[-1]
 
 
+class Eager(Recorded):
+    """A recorded source of cases into which everything rare comes that can come."""
+
+    def certainly(self, share: int) -> bool:
+        """True, recorded as the choice by which Replayed repeats it."""
+        self.made.append(share - 1)
+        return True
+
+
+def rarely(source: Source, share: int) -> bool:
+    """Whether something rare comes into a case, as it does in one case of ``share``; shrinks towards False."""
+    return source.certainly(share) if isinstance(source, Eager) else source.integer(0, share - 1) == share - 1
+
+
 class Drawn:
     """Choices drawn by Hypothesis, for the strategies of ``refgrad.testing``. Bulk numbers come from a generator with a drawn seed.
 

@@ -16,7 +16,7 @@ from refgrad.errors import (
     ResultsWriteError,
 )
 from refgrad.testing.cases.case import Case
-from refgrad.testing.cases.sequence import CaseSequence, Family
+from refgrad.testing.cases.sequence import CaseSequence, Family, Wanted
 from refgrad.testing.deviations.deviation import Deviation
 from refgrad.testing.judging.observation import Observation
 from refgrad.testing.judging.verdict import ERROR, Verdict
@@ -102,16 +102,18 @@ class Item:
         current: CurrentCase | None = None,
         script: Script | None = None,
         budget: Budget | None = None,
+        wanted: Sequence[Wanted] = (),
     ) -> Count:
         """Judge ``examples`` distinct cases, failing ones included; returns their numbers and keeps them in ``count``.
 
         Cases are observed one by one and judged in sweeps. The verdicts of a sweep are written in the order of its cases. Then one
         failing case for each fault is shrunk, within a budget; the smallest cases are written and marked as shrunk. A case past its time
-        limit is an error and is not shrunk. The ``sampled`` cases are audited, and the counts are written at the end.
+        limit is an error and is not shrunk. The ``sampled`` cases are audited, and the counts are written at the end. ``wanted`` is what
+        the first cases of the family have to be like (sequence.py).
 
         Raises GradientMismatch with the first failing verdict, ResultsWriteError where a verdict cannot be written.
         """
-        sequence = CaseSequence(draw_case, self.family, self.dtype, self.device, self.seed)
+        sequence = CaseSequence(draw_case, self.family, self.dtype, self.device, self.seed, wanted)
         block = _Block(self, sequence, observe, results, deviations, current, script)
         unwritten = False
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,13 +13,15 @@ pytest.importorskip("torch")
 
 import torch
 
-from conformance.families import FAMILIES, SINGLE, family
+from conformance.families import FAMILIES, MANY, MOST_LARGE, SINGLE, family, large
 from conformance.families.lengthened import LONG, long_arrays, long_axis
 from refgrad.op import REGISTRY
 from refgrad.testing.cases.case import EXPANDED, Case
+from refgrad.testing.cases.sequence import CaseSequence
 from refgrad.testing.cases.source import Recorded, Replayed, Seeded
 from refgrad.testing.runs.item import examine
 from refgrad.torch.backend import TorchBackend
+from tests.whole_runs import conformance
 
 COLUMNS = np.ones((2, 3))
 
@@ -156,6 +159,50 @@ def test_a_kernel_that_is_wrong_for_long_operands_is_seen(name: str, size: int) 
         if max(x.size for x in case.inputs.values()) > size:
             wrong += any(v.failed for v in examine(case, backend.observe))
     assert wrong >= 1
+
+
+def first_cases(ops: tuple[str, ...], dtype: str = "float32") -> list[Case]:
+    name = SINGLE[ops[0]]
+    wanted = large(name, ops, dtype)
+    sequence = CaseSequence(family(name, ops), name, dtype, "cpu", 0, wanted)
+    return [sequence.case(k + 1) for k in range(len(wanted))]
+
+
+@pytest.mark.parametrize(("name", "least"), [("tanh", LONG), ("softmax", MANY), ("nn.softplus", MANY)])
+def test_an_op_that_is_asked_for_has_a_large_case_for_certain(name: str, least: int) -> None:
+    for dtype in ("float32", "float16"):
+        (case,) = first_cases((name,), dtype)
+        (x,) = case.inputs.values()
+        assert x.size >= least
+        assert np.unique(x).size >= 8
+
+
+def test_each_of_a_few_ops_has_a_large_case_in_the_formats_that_it_has() -> None:
+    cases = first_cases(("tanh", "multiply", "det"))
+    assert [case.graph.nodes[-1].op.name for case in cases] == ["det", "multiply", "tanh"]
+    assert len(first_cases(("tanh", "multiply", "det"), "bfloat16")) == 2
+    assert len(large("ops", [op for op, name in SINGLE.items() if name == "ops"], "float32")) == MOST_LARGE
+    assert large("ops", (), "float32") == large("functions", ("tanh",), "float32") == []
+
+
+TAIL = """
+import torch
+
+def tanh(x):
+    y = torch.tanh(x)
+    return y + 0.125 * (y - y.detach()) if x.numel() > 32_768 else y
+"""
+
+
+def test_three_cases_show_a_kernel_that_is_wrong_beyond_what_one_thread_computes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tail_kernels.py").write_text(TAIL, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    scope = ["--family", "ops", "--examples", "3", "--dtype", "float32", "--workers", "0"]
+    done = conformance(tmp_path / "out", "--replace", "tanh=tail_kernels:tanh", *scope)
+    assert done.code == 1, done.stdout + done.stderr
+    assert any(line["status"] == "disagree" and line["mode"] == "reverse" for line in done.lines("result"))
 
 
 def test_graphs_are_not_lengthened() -> None:

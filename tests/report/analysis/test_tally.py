@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from refgrad.bounds.formats import FORMATS
 from refgrad.records import AGREE, Result
 from refgrad.report import compare_with_baseline, render, table
 from refgrad.report.analysis import row_tally
@@ -50,11 +51,22 @@ def test_counts_are_those_of_a_loop(run, results) -> None:
     tally = run.tally
     assert (tally.results, tally.elements) == (len(results), sum(r.elements for r in results))
     assert Counter(r.status for r in results) == tally.statuses
-    seen = sorted(r.sensitivity for r in results if r.sensitivity is not None)
+    rounding = {r.dtype: FORMATS[r.dtype].u / 2 for r in results}
+    seen = sorted(
+        r.sensitivity for r in results if r.sensitivity is not None and r.sensitivity >= rounding[r.dtype]
+    )
     assert median(tally.cells.values()) == seen[len(seen) // 2]
     worst = max(r.worst.ratio for r in results if r.worst is not None and r.status == AGREE)
     assert max(cell.worst or 0.0 for at, cell in tally.cells.items() if at.status == AGREE) == worst
     assert median([]) is None
+
+
+def test_the_typical_smallest_error_leaves_exact_results_out(results) -> None:
+    rounds = replace(results[0], dtype="float32", sensitivity=3e-8)  # half an ulp just below a power of two
+    exact = [replace(rounds, id=f"{k:016x}", sensitivity=s) for k, s in enumerate((0.0, 1.5e-323, 2.9e-8))]
+    assert median(Tally.of([rounds, *exact]).cells.values()) == 3e-8
+    assert median(Tally.of(exact).cells.values()) is None
+    assert median(Tally.of([replace(exact[2], dtype="float64")]).cells.values()) == 2.9e-8
 
 
 def test_adding_a_tally_leaves_it_as_it_was(results) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 
 from refgrad.graph import Graph
 from refgrad.testing.cases.case import Case
-from refgrad.testing.cases.sequence import SIMPLEST, CaseSequence, Choices
-from refgrad.testing.cases.source import Source
+from refgrad.testing.cases.sequence import SIMPLEST, TRIES, CaseSequence, Choices
+from refgrad.testing.cases.source import Source, rarely
 
 
 def family(source: Source, dtype: str) -> Case:
@@ -78,3 +78,34 @@ def test_another_process_draws_the_same_cases() -> None:
         [sys.executable, "-c", code], cwd=Path(__file__).parents[3], env=env, capture_output=True, text=True, check=True
     )  # fmt: skip
     assert done.stdout.split() == ids(sequence(seed=11))
+
+
+def often_short(source: Source, dtype: str) -> Case:
+    """A case of one number, rarely of more: from one to eight."""
+    count = source.integer(1, 8)
+    x = source.rng.standard_normal(count if rarely(source, 1000) else 1)
+    return Case("family", Graph.record(np.exp, x), {"x": x}, {"x": x}, x, dtype)
+
+
+def test_the_first_cases_are_as_wanted_and_the_others_as_ever() -> None:
+    plain = CaseSequence(often_short, "family", "float64", "cpu", 3)
+    asked: list[int] = []
+
+    def seven(case: Case) -> bool:
+        return len(case.cotangent) == 7
+
+    def nothing(case: Case) -> bool:
+        asked.append(len(case.cotangent))
+        return False
+
+    wanting = CaseSequence(often_short, "family", "float64", "cpu", 3, (seven, nothing))
+    assert seven(wanting.case(1))
+    wanting.case(2)  # the last try, where none is as wanted
+    assert len(asked) == TRIES
+    assert max(asked) > 1
+    for number in (0, 3, 4, 5):
+        assert wanting.case(number).id == plain.case(number).id
+    for number in range(4):
+        case, taken = wanting.replay(wanting.choices(number))
+        assert case.id == wanting.case(number).id
+        assert taken.seed == wanting.choices(number).seed

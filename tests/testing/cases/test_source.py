@@ -8,7 +8,7 @@ import pytest
 from hypothesis import find, given, seed, settings
 from hypothesis import strategies as st
 
-from refgrad.testing.cases.source import Drawn, Recorded, Replayed, Seeded, Source
+from refgrad.testing.cases.source import Drawn, Eager, Recorded, Replayed, Seeded, Source, rarely
 
 
 def test_a_seed_is_all_there_is() -> None:
@@ -97,3 +97,17 @@ def test_hypothesis_draws_the_whole_range() -> None:
 def test_shrinking_goes_to_the_least_integer_and_the_first_option() -> None:
     assert find(drawn(), lambda pair: True, settings=settings(database=None)) == (5, "first")
     assert find(drawn(), lambda pair: pair[1] != "first", settings=settings(database=None)) == (5, "second")
+
+
+def test_what_is_rare_comes_into_one_case_of_a_share() -> None:
+    source = Seeded(3)
+    assert 60 <= sum(rarely(source, 8) for _ in range(800)) <= 140
+    assert not rarely(Replayed((), 0), 8)
+
+
+def test_an_eager_source_has_all_that_is_rare_and_is_repeated() -> None:
+    source = Eager(5)
+    taken = [source.integer(0, 9), rarely(source, 8), source.choice("abc"), rarely(source, 128)]
+    assert (taken[1], taken[3]) == (True, True)
+    again = Replayed(source.made, 5)
+    assert [again.integer(0, 9), rarely(again, 8), again.choice("abc"), rarely(again, 128)] == taken
