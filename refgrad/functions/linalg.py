@@ -217,6 +217,9 @@ def einsum(
         return y.copy(order)
     if len(operands) == 1 and _moves_alone(subscripts) and hasattr(operands[0], "_view"):
         return operands[0]._view(y, lambda x: contraction.einsum(x, subscripts=subscripts))
+    if optimize is not False and not y.ndim:
+        due = np.einsum(subscripts, *[plain(x) for x in operands], optimize=optimize)
+        return y if isinstance(due, np.generic) else y[...]  # NumPy's path may end in an array without axes
     return y
 
 

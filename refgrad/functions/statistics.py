@@ -194,7 +194,8 @@ def _extreme_without_nan(function: Any, reduction: Any, identity: float) -> Any:
         if initial is _NONE and where is not _NONE and where is not True:
             function(plain(a), axis=axis, where=where)  # raises: a mask needs an initial value
         keepdims, absent = given(keepdims), np.logical_not(_present(a, where))
-        y = reduction(np.where(absent, identity, a), axis=axis, keepdims=keepdims)
+        start = {} if initial is _NONE else {"initial": identity}
+        y = reduction(np.where(absent, identity, a), axis=axis, keepdims=keepdims, **start)
         if initial is not _NONE:
             initial = operand(initial).astype(y.dtype)
             return np.maximum(y, initial) if identity < 0 else np.minimum(y, initial)
