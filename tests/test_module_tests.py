@@ -27,7 +27,6 @@ TESTED_BY = {
         "testing/deviations/test_operand_conditions",
     ),
     "ops/complex_numbers": "tracing/test_complex_operands",
-    "functions/complex_factors": "test_numpy_walk",
     "ops/by_parts": "tracing/test_complex_ball",
     **dict.fromkeys(("ops/complex_products", "ops/complex_systems"), "ops/test_complex_functions"),
     **dict.fromkeys(("complex/algebra", "complex/elementary", "complex/fourier"), "complex/test_parts"),

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from refgrad.arrays import Array, PlainArray
+from refgrad.functions.complex_factors import with_numbers
 from refgrad.op import Traced
 from refgrad.ops.dense_linalg import square
 from refgrad.ops.eigenvalues import told_apart
@@ -35,41 +36,46 @@ def found(a: Any, name: str) -> tuple[PlainArray, PlainArray] | None:
     if numbers.dtype.char in "gG" or numbers.dtype == np.float16:
         return None  # NumPy's linear algebra has no such arrays: its error comes from the real rule
     w, v = np.linalg.eig(numbers)
-    return (w, v) if a.dtype.kind == "c" or np.any(w.imag) else None
+    return (w, v.astype(w.dtype)) if a.dtype.kind == "c" or np.any(w.imag) else None
 
 
-def values(a: Array, first: tuple[PlainArray, PlainArray]) -> Array:
-    """Eigenvalues (..., n), with NumPy's numbers."""
+def values(a: Array, first: tuple[PlainArray, PlainArray], together: Any = False) -> Array:
+    """Eigenvalues (..., n), with NumPy's numbers. ``together``, (n, n), marks pairs that meet for every matrix, which no step parts."""
     w, v = first
-    a = a.astype(w.dtype)
-    sharp: Any = v.astype(w.dtype)
+    a = a.astype(v.dtype)
+    sharp: Any = v
     for _ in range(_steps(a) - 1):
-        sharp = _sharper(a, sharp)
+        sharp = _sharper(a, sharp, together)
     y: Any = np.diagonal(_diagonalised(a, sharp), axis1=-2, axis2=-1)
-    found_again: Array = w + (y - plain(y))
-    return found_again
+    return with_numbers(w, y)
 
 
-def vectors(a: Array, first: tuple[PlainArray, PlainArray]) -> Array:
-    """Eigenvectors in columns (..., n, n), with NumPy's numbers."""
-    w, v = first
-    a, start = a.astype(w.dtype), v.astype(w.dtype)
+def vectors(a: Array, start: PlainArray, real: int | None = None, together: Any = False) -> Array:
+    """Eigenvectors in columns (..., n, n), with NumPy's numbers. ``together`` is that of ``values``.
+
+    ``real`` is the element of a column that NumPy makes real. By default, and where that element is tiny, it is one of largest modulus.
+    """
+    a = a.astype(start.dtype)
     y: Any = start
     for _ in range(_steps(a)):
-        y = _sharper(a, y)
+        y = _sharper(a, y, together)
     if not start.size:
         return y + 0 * a
     largest = np.argmax(np.abs(start), axis=-2)[..., None, :]
+    if real is not None:
+        # The phase turns by up to 1/|v_k|, of which functions without a phase keep the rounding.
+        some = np.abs(start[..., real, None, :]) > np.sqrt(np.finfo(start.dtype).eps)
+        largest = np.where(some, real % start.shape[-2], largest)
     turn: Any
     turn, sign = np.take_along_axis(y, largest, -2), np.take_along_axis(start, largest, -2)
     norm = np.sqrt(np.sum(y.real**2 + y.imag**2, axis=-2, keepdims=True))
     y = y * (np.conjugate(turn) / np.abs(turn)) * (sign / np.abs(sign)) / norm
-    return start + (y - plain(y))
+    return with_numbers(start, y)
 
 
 def _steps(a: Any) -> int:
     """How many steps make eigenvectors right up to the order of derivatives that may be asked for, which is the number of levels."""
-    order = len([level for level in a._levels() if level])
+    order = len([level for level in a._levels() if level]) if isinstance(a, Traced) else 0
     return order.bit_length()  # the least k with 2^k - 1 >= order
 
 
@@ -77,9 +83,10 @@ def _diagonalised(a: Array, v: Array) -> Array:
     return np.linalg.solve(v, np.matmul(a, v))
 
 
-def _sharper(a: Array, v: Array) -> Array:
+def _sharper(a: Array, v: Array, together: Any) -> Array:
     b = _diagonalised(a, v)
     w = np.diagonal(b, axis1=-2, axis2=-1)
-    far, same = told_apart(plain(w)), np.eye(w.shape[-1], dtype=bool)
+    same = np.eye(w.shape[-1], dtype=bool) | together
+    far = told_apart(plain(w)) & ~same
     gap = np.where(far, w[..., None, :] - w[..., :, None], 1.0)
     return v + np.matmul(v, np.where(far, b / gap, np.where(same, 0.0, np.nan).astype(w.dtype)))

@@ -19,6 +19,7 @@ from refgrad.ops import (
     extremes,
     hyperbolic,
     logic,
+    modified_bessel,
     selection,
     trigonometric,
 )
@@ -133,6 +134,13 @@ def nextafter(x1: Array, x2: Array) -> Array:
 def spacing(x: Array) -> Array:
     """np.spacing, which is constant wherever the derivative exists."""
     return np.spacing(plain(x))
+
+
+@implements(np.i0)
+def i0(x: Array) -> Array:
+    """The modified Bessel function of order 0. Of a number it is an array without axes, as NumPy's."""
+    y: Array = modified_bessel.i0(operand(x), order=0)
+    return y if y.ndim else y[...]
 
 
 @implements(np.modf)

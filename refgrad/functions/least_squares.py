@@ -9,10 +9,12 @@ import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError, NoRuleError
-from refgrad.functions.factorizations import matrices
+from refgrad.functions.complex_factors import complex_pinv
+from refgrad.functions.complex_spectra import hermitian_from
+from refgrad.functions.factorizations import is_complex, matrices, svdvals
 from refgrad.functions.linalg import matrix_norm
 from refgrad.functions.registry import implements, operand
-from refgrad.ops import pseudoinverse, singular_values, solving, triangular
+from refgrad.ops import pseudoinverse, solving, triangular
 from refgrad.tracing.differentiable_arguments import plain
 
 
@@ -23,15 +25,21 @@ def pinv(a: Array, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np
     ``hermitian`` reads the lower triangle. Of a matrix of lower rank the derivative is that along matrices of the same rank. Raises
     NoRuleError where rcond cuts a singular value that is no rounding error.
     """
-    _refuse_complex("pinv", a, rcond, rtol)
+    _refuse_complex("pinv", rcond, rtol)
     a = matrices(a, "pinv")
     if rcond is not None and rtol is not np._NoValue:
         raise ValueError("`rtol` and `rcond` can't be both set.")
     if rcond is None:
         rcond = 1e-15 if rtol is np._NoValue else _least(a) if rtol is None else rtol
-    a, limit = triangular.symmetric_from(a) if hermitian else a, _single(plain(rcond), "pinv: rcond")
+    if hermitian:
+        a = hermitian_from(a) if is_complex(a, "pinv") else triangular.symmetric_from(a)
+    limit = _single(plain(rcond), "pinv: rcond")
     _refuse_cuts(a, limit, "pinv")
-    return pseudoinverse.pinv(a, rcond=limit)
+    return _inverse(a, limit, "pinv")
+
+
+def _inverse(a: Array, limit: float, who: str) -> Array:
+    return complex_pinv(a, limit) if is_complex(a, who) else pseudoinverse.pinv(a, rcond=limit)
 
 
 def _least(a: Array) -> float:
@@ -39,11 +47,11 @@ def _least(a: Array) -> float:
     return float(max(a.shape[-2:]) * np.finfo(a.dtype).eps)
 
 
-def _refuse_complex(who: str, *arrays: Any) -> None:
-    """Raises NoRuleError where an argument is complex."""
-    if any(x is not None and np.iscomplexobj(plain(x)) for x in arrays):
+def _refuse_complex(who: str, *limits: Any) -> None:
+    """Raises NoRuleError where a limit is complex."""
+    if any(np.iscomplexobj(plain(x)) for x in limits if x is not None):
         raise NoRuleError(
-            f"np.linalg.{who} has no rule for complex numbers. Write it with np.linalg.solve and the conjugate transpose."
+            f"np.linalg.{who}: rcond and rtol are real numbers, got a complex one. Write its real part."
         )
 
 
@@ -72,7 +80,6 @@ def lstsq(a: Array, b: Array, rcond: Any = None) -> Any:
     Of a matrix of lower rank the derivative is that along matrices of the same rank.
     """
     a, b = operand(a), operand(b)
-    _refuse_complex("lstsq", a, b)
     wider = np.result_type(a.dtype, b.dtype)
     a, b = [z if z.dtype == wider else z.astype(wider) for z in (a, b)]
     rcond = plain(rcond)
@@ -81,11 +88,14 @@ def lstsq(a: Array, b: Array, rcond: Any = None) -> Any:
     if not 0 < limit < 1:  # which LAPACK takes for machine precision
         limit = float(np.finfo(a.dtype).eps)
     _refuse_cuts(a, limit, "lstsq")
-    x = np.matmul(pseudoinverse.pinv(a, rcond=limit), b)
+    x = np.matmul(_inverse(a, limit, "lstsq"), b)
     m, n = a.shape
     rest = b - np.matmul(a, x)
-    squares = np.sum(np.square(rest if b.ndim == 2 else rest[:, None]), axis=0)
-    return x, squares if rank == n < m else squares[:0], rank, singular_values.singular_values(a)
+    rest = rest if b.ndim == 2 else rest[:, None]
+    squares = np.sum(
+        np.square(rest.real) + np.square(rest.imag) if a.dtype.kind == "c" else np.square(rest), axis=0
+    )
+    return x, squares if rank == n < m else squares[:0], rank, svdvals(a)
 
 
 def _computed(x: Any) -> Any:
@@ -106,7 +116,7 @@ def cond(x: Array, p: Any = None) -> Array:
     if not x.size:
         raise np.linalg.LinAlgError("cond is not defined on empty arrays")
     if p is None or p in (2, -2):
-        s = singular_values.singular_values(x)
+        s = svdvals(x)
         y = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
         null = _computed(plain(s))[..., 0] == 0
         return np.where(null, np.inf, y)[()] if null.any() else y

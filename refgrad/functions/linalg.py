@@ -11,9 +11,11 @@ from numpy.linalg._linalg import SlogdetResult
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError
+from refgrad.functions.complex_factors import complex_slogdet
+from refgrad.functions.factorizations import is_complex, svdvals
 from refgrad.functions.registry import moved
 from refgrad.op import shape_of
-from refgrad.ops import contraction, dense_linalg, linalg, singular_values, solving
+from refgrad.ops import contraction, dense_linalg, linalg, solving
 from refgrad.ops.shape import integers
 from refgrad.tracing.differentiable_arguments import plain
 from refgrad.tracing.dispatch import array, implements, operand
@@ -215,6 +217,9 @@ def einsum(
         return y.copy(order)
     if len(operands) == 1 and _moves_alone(subscripts) and hasattr(operands[0], "_view"):
         return operands[0]._view(y, lambda x: contraction.einsum(x, subscripts=subscripts))
+    if optimize is not False and not y.ndim:
+        due = np.einsum(subscripts, *[plain(x) for x in operands], optimize=optimize)
+        return y if isinstance(due, np.generic) else y[...]  # NumPy's path may end in an array without axes
     return y
 
 
@@ -311,7 +316,7 @@ def _matrix_norm(x: Array, ord: Any, axes: tuple[int, int], keepdims: bool) -> A
 
 def _of_singular_values(x: Array, ord: Any) -> Array:  # noqa: A002 - NumPy's name
     """The largest, the smallest or the sum of the singular values of the last two axes."""
-    s = singular_values.singular_values(x)
+    s = svdvals(x)
     if ord == "nuc":
         return np.sum(s, axis=-1)
     return np.max(s, axis=-1, initial=0) if ord == 2 else np.min(s, axis=-1)
@@ -329,5 +334,7 @@ def _shaped(y: Array, x: Array, axes: tuple[int, int], keepdims: bool) -> Array:
 
 @implements(np.linalg.slogdet)
 def slogdet(a: Array) -> Any:
-    """The sign, which has no derivative, and log|det a|."""
+    """det a / |det a|, which has no derivative for real matrices, and log|det a|."""
+    if is_complex(a, "slogdet"):
+        return SlogdetResult(*complex_slogdet(a))
     return SlogdetResult(dense_linalg.slogdet(plain(a))[0], solving.logabsdet(a))

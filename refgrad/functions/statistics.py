@@ -130,11 +130,18 @@ def _mask(where: Any) -> Any:
     return where
 
 
+def _inexact(a: Any, dtype: Any) -> None:
+    """Raises NumPy's error for a dtype of whole numbers, in which a mean of floats without NaN is not formed."""
+    if dtype is not None:
+        np.nanmean(np.zeros(1, operand(a).dtype), dtype=plain(dtype))
+
+
 def _spread_without_nan(function: Any) -> Any:
     def call(
         a: Array, axis: Axis = None, dtype: Any = None, out: None = None, ddof: Any = 0, keepdims: Any = _NONE, *,
         where: Any = _NONE, mean: Any = _NONE, correction: Any = _NONE,
     ) -> Array:  # fmt: skip
+        _inexact(a, dtype)
         present, keep = _present(a, where), given(keepdims)
         a = np.where(present, operand(a), np.zeros((), operand(a).dtype))
         if mean is not _NONE:  # NumPy subtracts it in place
@@ -176,6 +183,7 @@ def nanmean(
     *,
     where: Any = _NONE,
 ) -> Array:
+    _inexact(a, dtype)
     present = _present(a, where)
     safe = np.where(present, a, 0.0)
     return np.mean(safe, axis=axis, dtype=dtype, keepdims=given(keepdims), where=present)
@@ -194,7 +202,8 @@ def _extreme_without_nan(function: Any, reduction: Any, identity: float) -> Any:
         if initial is _NONE and where is not _NONE and where is not True:
             function(plain(a), axis=axis, where=where)  # raises: a mask needs an initial value
         keepdims, absent = given(keepdims), np.logical_not(_present(a, where))
-        y = reduction(np.where(absent, identity, a), axis=axis, keepdims=keepdims)
+        start = {} if initial is _NONE else {"initial": identity}
+        y = reduction(np.where(absent, identity, a), axis=axis, keepdims=keepdims, **start)
         if initial is not _NONE:
             initial = operand(initial).astype(y.dtype)
             return np.maximum(y, initial) if identity < 0 else np.minimum(y, initial)

@@ -38,7 +38,7 @@ def reduce(
     if due.dtype.kind not in "fc":
         return due[()]
     if (ufunc, "reduce") in BY_METHOD and ufunc not in FIRST and initial is not None and initial is not _NONE:
-        start = {} if where is True else {"where": where, "initial": _neutral(ufunc)}
+        start = {} if where is True and x.size else {"where": where, "initial": _neutral(ufunc)}
         rest: Array = call(x, axis=axis, dtype=due.dtype, keepdims=keepdims, **start)
         return ufunc(cast(operand(initial), due.dtype), rest)
     rows = _rows(cast(x, _at_work(ufunc, due.dtype)), axis)

@@ -187,7 +187,6 @@ singular_values: Op = register(
     vjp=_values_vjp,
     rounding=_values_rounding,
     torch=lambda torch, a: torch.linalg.svdvals(a),
-    numpy=(np.linalg.svdvals,),
     domain=sampled(lambda rng: ((drawn(rng),), {})),
     special=(
         Special(

@@ -70,7 +70,7 @@ TABLE: dict[str, str] = {
     "polyval": "p x |", "vander": "x |", "polyadd": "a1 a2 |", "polysub": "a1 a2 |", "polymul": "a1 a2 |", "polydiv": "u v |",
     "polyder": "p |", "polyint": "p k |", "poly": "seq_of_zeros |", "roots": "p |", "polyfit": "x y w | rcond", "sort_complex": "a |",
     "apply_along_axis": "arr args kwargs |", "apply_over_axes": "a |", "piecewise": "x funclist args kw | condlist",
-    "choose": "choices | a", "real_if_close": "a |", "imag": "val |", "angle": "z |",
+    "choose": "choices | a", "real_if_close": "a |", "i0": "x |", "imag": "val |", "angle": "z |",
     "lib.scimath.sqrt": "x |", "lib.scimath.log": "x |", "lib.scimath.log2": "x |", "lib.scimath.log10": "x |", "lib.scimath.logn": "n x |",
     "lib.scimath.power": "x p |", "lib.scimath.arccos": "x |", "lib.scimath.arcsin": "x |", "lib.scimath.arctanh": "x |",
     "ix_": "args |",
@@ -83,7 +83,7 @@ TABLE: dict[str, str] = {
     # linear algebra
     "linalg.diagonal": "x |", "linalg.trace": "x |", "linalg.matrix_transpose": "x |", "linalg.cross": "x1 x2 |", "linalg.cholesky": "a |",
     "linalg.eigh": "a |", "linalg.eigvalsh": "a |", "linalg.eig": "a |",
-    "linalg.eigvals": "a |", "linalg.svd": "a |", "linalg.qr": "a |",
+    "linalg.eigvals": "a |", "linalg.svd": "a |", "linalg.svdvals": "x |", "linalg.qr": "a |",
     "linalg.pinv": "a | rcond rtol",
     "linalg.lstsq": "a b | rcond", "linalg.matrix_rank": "| A tol rtol", "linalg.cond": "x |", "linalg.tensorsolve": "a b |",
     "linalg.tensorinv": "a |",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -103,3 +105,18 @@ def test_ufuncs_of_numbers_give_numbers() -> None:
     for x in (1.7, np.float32(-0.3), np.array(2.5)):
         for f in (lambda x: np.modf(x)[0], lambda x: np.modf(x)[1], lambda x: np.nextafter(x, 3.0)):
             assert type(rg.vjp(f, x)[0]) is type(f(x))
+
+
+def test_i0_of_a_number_is_an_array_without_axes() -> None:
+    """So ``y *= 2`` writes to it, and another name of it shows that."""
+
+    def f(x: Any) -> Any:
+        y = np.i0(x)
+        other = y
+        y *= x
+        return other
+
+    value, slope = rg.value_and_grad(f)(0.5)
+    assert type(value) is type(f(0.5)) is np.ndarray
+    assert value == f(0.5) == 0.5 * np.i0(0.5)
+    assert slope == np.i0(0.5) + 0.5 * rg.special.modified_bessel_i1(0.5)

@@ -133,11 +133,29 @@ def test_a_cut_singular_value_is_refused() -> None:
     assert rg.jacrev(lambda x: np.linalg.pinv(x, rcond=0.2))(a).shape == (3, 3, 3, 3)
 
 
-def test_complex_systems_are_refused_by_name() -> None:
-    a = np.array([[2.0, 1j], [0.5, 1.0]])
-    for name, call in (("pinv", np.linalg.pinv), ("lstsq", lambda x: np.linalg.lstsq(x, np.ones(2))[0])):
-        with pytest.raises(NoRuleError, match=f"{name} has no rule for complex numbers"):
-            rg.vjp(call, a)
+def test_complex_and_real_numbers_in_one_system() -> None:
+    """A real right-hand side of a complex matrix, a complex one of a real matrix, and a matrix that does not change."""
+    rng = np.random.default_rng(5)
+    a, b = rng.standard_normal((4, 2)), rng.standard_normal(4)
+    for f, x in (
+        (lambda b: np.linalg.lstsq(a + 1j * a[::-1], b)[0], b),
+        (lambda a: np.linalg.lstsq(a, b * 1j + 1)[0], a),
+        (lambda a: np.linalg.lstsq(a + 1j * a[::-1], b)[0], a),
+    ):
+        y, y_dot = rg.jvp(f, (x,), (x,))
+        np.testing.assert_allclose(y, f(x), rtol=2**8 * np.finfo(float).eps)
+        assert y_dot.dtype == complex
+        y_bar = rng.standard_normal(2) + 1j * rng.standard_normal(2)
+        x_bar = rg.vjp(f, x)[1](y_bar)[0]
+        assert x_bar.dtype == float
+        assert abs(np.sum(x_bar * x) - np.sum(np.conjugate(y_bar) * y_dot).real) <= 2**10 * np.finfo(
+            float
+        ).eps * np.sum(np.abs(y_bar))
+
+
+def test_a_complex_limit_is_refused() -> None:
+    with pytest.raises(NoRuleError, match="rcond and rtol are real numbers, got a complex one"):
+        rg.vjp(lambda a: np.linalg.pinv(a, 1e-9j), np.eye(2))
 
 
 def test_a_traced_limit_of_small_singular_values_is_a_constant() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -152,3 +154,15 @@ def test_slogdet_returns_numpys_result():
 def test_errors_say_what_to_do(f, x, error, match):
     with pytest.raises(error, match=match):
         rg.vjp(f, x)
+
+
+@pytest.mark.parametrize("subscripts", ["i,i", "i,i,i->", "i->"])
+@pytest.mark.parametrize("optimize", [False, True, "greedy"])
+def test_a_sum_of_products_is_a_number_or_an_array_as_in_numpy(subscripts: str, optimize: Any) -> None:
+    x = np.array([1.0, 2.0])
+
+    def f(x: Any) -> Any:
+        return np.einsum(subscripts, *[x] * (subscripts.count(",") + 1), optimize=optimize)
+
+    for y in (rg.jvp(f, (x,), (x,))[0], rg.vjp(f, x)[0]):
+        assert type(y) is type(f(x))

@@ -121,3 +121,11 @@ def test_a_mean_in_integers_is_an_integer() -> None:
         y = rg.vjp(f, V)[0]
         assert y == f(V)
         assert y.dtype == f(V).dtype
+
+
+@pytest.mark.parametrize("function", [np.nanmean, np.nanvar, np.nanstd])
+def test_a_mean_without_nan_in_whole_numbers_is_refused_as_in_numpy(function: Callable[..., Any]) -> None:
+    for call in (function, lambda x, dtype: rg.jvp(lambda x: function(x, dtype=dtype), (x,), (x,))):
+        with pytest.raises(TypeError, match="dtype must be inexact"):
+            call(V, dtype=int)
+    assert rg.jvp(lambda x: function(x, dtype=np.longdouble), (V,), (V,))[1].dtype == np.longdouble

@@ -164,3 +164,18 @@ def test_the_options_of_a_ufunc() -> None:
         rg.vjp(lambda x: np.exp(x, dtype=np.float64, casting="no"), narrow)
     with pytest.raises(ValueError, match="order"):
         rg.vjp(lambda x: np.exp(x, order="X"), narrow)
+
+
+@pytest.mark.parametrize("call", [np.max, np.min, np.nanmax, np.nanmin, np.maximum.reduce, np.minimum.reduce])
+def test_the_extreme_of_no_elements_is_a_traced_initial_value(call: Any) -> None:
+    def f(x: Any) -> Any:
+        return call(x[:0], initial=x[1]) * x[0] + np.sum(call(x.reshape(1, 2)[:0], axis=0, initial=x[0]))
+
+    x = np.array([3.0, 2.0])
+    assert f(x) == 12.0
+    value, slope = rg.value_and_grad(f)(x)
+    assert value == 12.0
+    assert slope.tolist() == [4.0, 3.0]
+    assert rg.jvp(f, (x,), (np.array([1.0, 10.0]),)) == (12.0, 34.0)
+    with pytest.raises(ValueError, match="zero-size array"):
+        rg.grad(lambda x: call(x[:0]))(x)
