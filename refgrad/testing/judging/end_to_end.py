@@ -92,7 +92,10 @@ class EndToEnd(Judge):
         return self.verdict(tally)
 
     def _reconsidered(self, seen: Observation, place: Place, found: Comparison) -> Comparison:
-        """The finding without the elements that depend on a value without a derivative, as node by node."""
+        """The finding without the elements that depend on a value without a derivative, as node by node.
+
+        Of a value whose bound is infinite nothing is known: steps of a right kernel may overflow there, and leave NaN.
+        """
         if found.wrong and place.part == "cotangents":
             expectation = self.expectations[place]
             x_bar = self._defined.cotangents[place.key]
@@ -124,12 +127,20 @@ class EndToEnd(Judge):
 
 
 class _Defined(Sweep):
-    """A sweep whose cotangents are NaN where a value is: it has no derivative. Of tangents the rules say so."""
+    """A sweep whose cotangents are NaN where a value is, or may be: it has no derivative. Of tangents the rules say so.
+
+    To operands by which an op has no derivative, such as the sign of copysign, a framework may send zeros, and zero times NaN is NaN.
+    """
 
     def arriving(self, k: int, y_bar: Any) -> Any:
         if self.graph.nodes[k].op is None:
             return y_bar
-        return without(y_bar, np.isnan(parts(self.values[k])[0]), self.fmt)
+        value, radius = parts(self.values[k])
+        return without(y_bar, np.isnan(value) | ~np.isfinite(radius), self.fmt)
+
+    def others(self, _k: int, operands: list[int]) -> list[tuple[int, Any]]:
+        values = [(j, self.values[j]) for j in operands if type(self.values[j]) is Ball]
+        return [(j, exact(np.zeros(x.shape), self.fmt)) for j, x in values]
 
 
 def _bounds(

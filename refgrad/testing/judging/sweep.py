@@ -49,8 +49,12 @@ class Sweep:
             bars[k] = y_bar = self.arriving(k, y_bar)
             if node.op is None:
                 continue
-            for position, j, x_bar in node.contributions(self.operands(node), self.values[k], y_bar):
+            contributions = node.contributions(self.operands(node), self.values[k], y_bar)
+            for position, j, x_bar in contributions:
                 accumulate(bars, j, self.sent(k, position, x_bar, y_bar))
+            sending = {position for position, *_ in contributions}
+            for j, x_bar in self.others(k, [j for i, j in enumerate(node.of) if i not in sending]):
+                accumulate(bars, j, x_bar)
         return bars
 
     @functools.cached_property
@@ -81,6 +85,10 @@ class Sweep:
     def sent(self, _k: int, _position: int, x_bar: Any, _y_bar: Any) -> Any:
         """What node k sends to the operand at a position."""
         return x_bar
+
+    def others(self, _k: int, _operands: list[int]) -> list[tuple[int, Any]]:
+        """What node k sends to operands by which it has no derivative: (node of the operand, cotangent)."""
+        return []
 
     def moved(self, _k: int, y_dot: Any, _x_dots: list[Any]) -> Any:
         """The tangent of node k."""

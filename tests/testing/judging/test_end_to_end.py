@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -14,6 +17,9 @@ from refgrad.testing.judging.observation import NoAnswer
 
 X, W = np.array([0.5, -1.0, 2.0]), np.array([1.0, 3.0, -2.0])
 X_DOT, W_DOT, Y_BAR = np.array([1.0, 0.5, 2.0]), np.array([0.0, 1.0, 1.0]), np.array(1.5)
+SCALES = np.array(
+    [2.0**600, 2.0**600, 0.0]
+)  # a product of the first two overflows, and infinity times 0 is NaN
 GRAPH = Graph.record(lambda x, w: np.sin(x) @ w, X, W)
 OUTPUT = GRAPH.outputs[0]
 
@@ -106,6 +112,26 @@ def test_what_depends_on_a_value_that_is_nan_is_not_judged_and_the_rest_is(got: 
         for v in judge_end_to_end(at, seen):
             assert v.status == ("disagree" if wrong else "agree"), v.message
             assert all(e.element == (1,) for e in v.wrong)
+
+
+def signed(inner: Callable[[Any], Any], gradients: list[Any]) -> str:
+    """The status of these gradients of sin(x) with the sign of a function of w."""
+    graph = Graph.record(lambda x, w: np.copysign(np.sin(x), inner(w)) @ np.ones(3), X, W)
+    at = Case("graphs", graph, {"x": X, "w": W}, {"x": X_DOT, "w": W_DOT}, Y_BAR, "float64")
+    seen = Observation(*[[None] * len(graph.nodes) for _ in range(3)], {}, {})
+    seen.cotangents[:2] = gradients
+    return judge_end_to_end(at, seen)[0].status
+
+
+def test_zeros_for_a_value_that_may_be_nan_may_come_back_as_nan() -> None:
+    """copysign has no derivative by its sign. A framework sends zeros there, and zero times NaN is NaN."""
+    unknown = np.full(3, np.nan)
+    any_sign = np.zeros(3)
+    assert signed(lambda w: np.prod(w * SCALES) * np.ones(3), [any_sign, unknown]) != "disagree"
+    for inner in (lambda w: w, lambda w: np.prod(w) * np.ones(3)):  # no NaN comes of these
+        slope = Y_BAR * np.copysign(1.0, inner(W)) * np.sign(np.sin(X)) * np.cos(X)
+        assert signed(inner, [slope, np.zeros(3)]) == "agree"
+        assert signed(inner, [slope, unknown]) == "disagree"
 
 
 @pytest.mark.parametrize("got", [0.0, 1.0])
