@@ -171,8 +171,8 @@ def written(
     if evidence.along is None:
         calls = calls_of(verdict.mode, what).format(place=-1 if verdict.mode == TRANSPOSED_REVERSE else index)
     else:
-        directions = [torch.from_numpy(np.ascontiguousarray(evidence.along[n], np.float64)) for n in active]
-        calls = sum_along(", ".join(constant(v.to(where), torch.float64) for v in directions))
+        directions = [torch.from_numpy(np.array(evidence.along[n], float)) for n in active]
+        calls = sum_along(", ".join(constant(v.to(where), v.dtype) for v in directions))
     lines = [
         *_beginning(case, verdict.mode, "disagrees", recording),
         *_data(case, program, names, active, calls),
