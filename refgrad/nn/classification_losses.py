@@ -52,10 +52,9 @@ def class_weights(weight: Any, classes: int, who: str) -> Any:
 
 
 def mean_by_weight(total: Array, weights: Array) -> Array:
-    """total over the sum of weights; NaN without a warning where no weight is left."""
+    """total over the sum of weights; NaN without a warning where that is 0, and so are the derivatives."""
     below = np.sum(weights)
-    nothing = below == 0
-    return np.where(nothing, np.nan, total / np.where(nothing, 1.0, below))
+    return total / np.where(below == 0, np.nan, below)
 
 
 def negative_log_likelihood(
