@@ -17,7 +17,7 @@ from refgrad.arrays import Array
 from refgrad.errors import ArgumentError, DtypeError
 from refgrad.formula import Formula
 from refgrad.nn import loss_draws
-from refgrad.nn.arguments import alike, array_of, reduced, signs_of
+from refgrad.nn.arguments import alike, array_of, check_reduction, reduced, signs_of
 from refgrad.op import Traced, twin
 from refgrad.ops import activation, entropy
 
@@ -64,8 +64,7 @@ def negative_log_likelihood(
     moved = np.moveaxis(log_probability, axis, -1)
     classes, shape = moved.shape[-1], moved.shape[:-1]
     target = indices_of(target, shape, classes, who, ignored)
-    if reduction not in ("mean", "sum", "none"):
-        raise ArgumentError(f'{who}: reduction must be "mean", "sum" or "none", got {reduction!r}')
+    check_reduction(reduction, who)
     kept = (target != ignored).ravel()
     chosen = np.where(kept, target.ravel(), 0)
     flat = np.reshape(moved, (chosen.size, classes))
