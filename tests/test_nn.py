@@ -222,6 +222,11 @@ def test_numbers_and_integers_are_taken():
         ),
         (lambda: nn.mean_squared_error(np.zeros(3), np.zeros((3, 1))), ArgumentError, "must be equal"),
         (lambda: nn.mean_squared_error(np.zeros(3), np.zeros(3), reduction="max"), ArgumentError, "'max'"),
+        (
+            lambda: nn.cross_entropy(np.zeros((2, 3)), np.zeros(2, int), np.ones(3)),
+            ArgumentError,
+            "got array",
+        ),
         (lambda: nn.cross_entropy(np.zeros((3, 2)), np.zeros(2, int)), ArgumentError, r"\(3, 2\) and \(2,\)"),
         (lambda: nn.cross_entropy(np.zeros((3, 2)), np.array([0, 1, 2])), ArgumentError, "0 ... 1"),
         (lambda: nn.cross_entropy(np.zeros((3, 2)), np.array([0, 1, -1])), ArgumentError, "got -1"),

@@ -56,10 +56,15 @@ def chosen(x: Array, labels: Array) -> Array:
     return np.reshape(flat[np.arange(labels.size), labels.ravel()], labels.shape)
 
 
+def check_reduction(reduction: Any, who: str) -> None:
+    """Raises ArgumentError for anything but the name of a reduction, such as weights in its place."""
+    if not isinstance(reduction, str) or reduction not in REDUCTIONS:
+        raise ArgumentError(f'{who}: reduction must be "mean", "sum" or "none", got {reduction!r}')
+
+
 def reduced(x: Array, reduction: str, who: str) -> Any:
     """The mean or the sum of all elements, or x itself. Raises ArgumentError for another reduction."""
-    if reduction not in REDUCTIONS:
-        raise ArgumentError(f'{who}: reduction must be "mean", "sum" or "none", got {reduction!r}')
+    check_reduction(reduction, who)
     return x if reduction == "none" else np.mean(x) if reduction == "mean" else np.sum(x)
 
 

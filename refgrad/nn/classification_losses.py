@@ -17,7 +17,7 @@ from refgrad.arrays import Array
 from refgrad.errors import ArgumentError, DtypeError
 from refgrad.formula import Formula
 from refgrad.nn import loss_draws
-from refgrad.nn.arguments import alike, array_of, reduced, signs_of
+from refgrad.nn.arguments import alike, array_of, check_reduction, reduced, signs_of
 from refgrad.op import Traced, twin
 from refgrad.ops import activation, entropy
 
@@ -52,10 +52,9 @@ def class_weights(weight: Any, classes: int, who: str) -> Any:
 
 
 def mean_by_weight(total: Array, weights: Array) -> Array:
-    """total over the sum of weights; NaN without a warning where no weight is left."""
+    """total over the sum of weights; NaN without a warning where that is 0, and so are the derivatives."""
     below = np.sum(weights)
-    nothing = below == 0
-    return np.where(nothing, np.nan, total / np.where(nothing, 1.0, below))
+    return total / np.where(below == 0, np.nan, below)
 
 
 def negative_log_likelihood(
@@ -65,8 +64,7 @@ def negative_log_likelihood(
     moved = np.moveaxis(log_probability, axis, -1)
     classes, shape = moved.shape[-1], moved.shape[:-1]
     target = indices_of(target, shape, classes, who, ignored)
-    if reduction not in ("mean", "sum", "none"):
-        raise ArgumentError(f'{who}: reduction must be "mean", "sum" or "none", got {reduction!r}')
+    check_reduction(reduction, who)
     kept = (target != ignored).ravel()
     chosen = np.where(kept, target.ravel(), 0)
     flat = np.reshape(moved, (chosen.size, classes))
