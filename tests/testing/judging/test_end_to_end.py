@@ -17,9 +17,8 @@ from refgrad.testing.judging.observation import NoAnswer
 
 X, W = np.array([0.5, -1.0, 2.0]), np.array([1.0, 3.0, -2.0])
 X_DOT, W_DOT, Y_BAR = np.array([1.0, 0.5, 2.0]), np.array([0.0, 1.0, 1.0]), np.array(1.5)
-SCALES = np.array(
-    [2.0**600, 2.0**600, 0.0]
-)  # a product of the first two overflows, and infinity times 0 is NaN
+# A product of the first two overflows, and infinity times 0 is NaN.
+SCALES = np.array([2.0**600, 2.0**600, 0.0])
 GRAPH = Graph.record(lambda x, w: np.sin(x) @ w, X, W)
 OUTPUT = GRAPH.outputs[0]
 
