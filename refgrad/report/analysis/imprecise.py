@@ -44,8 +44,9 @@ class Imprecise:
 
     @property
     def digits_text(self) -> str:
-        """The digits as text."""
-        return short(None if self.digits is None else math.floor(10 * self.digits) / 10)
+        """The digits as text. Infinitely many are said as none: no imprecise number has them."""
+        digits = self.digits
+        return short(None if digits is None or math.isinf(digits) else math.floor(10 * digits) / 10)
 
 
 def imprecise(run: Run) -> tuple[Imprecise, ...]:

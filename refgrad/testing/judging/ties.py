@@ -141,7 +141,10 @@ def _input(
     if x_bar.shape != value.shape:  # a wrong shape is a disagreement that is found elsewhere
         x_bar, own = np.full(value.shape, np.nan), np.zeros(value.shape)
     with quiet():
-        rounding = np.abs(value - centre) + (radius - span) + 4 * fmt.store(np.abs(centre), span)
+        # A bound of the format may be the smaller one, where its numbers end.
+        rounding = (
+            np.abs(value - centre) + np.maximum(radius - span, 0.0) + 4 * fmt.store(np.abs(centre), span)
+        )
         rounding = np.where(np.isfinite(x_bar) & ~np.isnan(rounding), rounding + own, np.inf)
         is_open = np.isfinite(rounding) & (span > fmt.u * radius) & (span > 64 * fmt.eta)
         typical, largest = typical_and_largest(rounding, np.abs(centre) + span)

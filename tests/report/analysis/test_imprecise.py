@@ -73,3 +73,11 @@ def test_a_run_without_them_has_neither_section_nor_column(make, save):
     assert imprecise(found) == ()
     assert "impr" not in table(found)
     assert 'id="imprecise"' not in render(found)
+
+
+def test_a_report_with_infinitely_many_digits_is_written(make, save):
+    worst = make.result("a" * 16)["worst"] | {"op": "exp", "ratio": 0.0}
+    lost = make.result("a" * 16, status="imprecise", digits="inf", worst=worst, ops={"exp": [1, 24, 0.0]})
+    found = load(save([make.header(), lost, END]))
+    assert [r.digits_text for r in imprecise(found)] == ["–"]
+    assert "exp" in render(found)

@@ -249,3 +249,11 @@ def test_another_right_formula_loses_digits_and_is_not_wrong() -> None:
 @pytest.mark.parametrize("x_bar", [np.full(ROWS.shape, np.nan), np.zeros(3)])
 def test_what_is_no_number_or_of_another_shape_is_left_to_the_comparison_of_elements(x_bar: Array) -> None:
     assert judged(pool, [ROWS], drawn((5,), "float64"), [x_bar]) == []
+
+
+def test_where_the_numbers_of_a_format_end_no_bound_is_negative() -> None:
+    x = np.array([-5.643803094122362e102, 1.0, -5.643803094122362e102])
+    with np.errstate(all="ignore"):
+        _, pullback = rg.vjp(nn.silu, x)
+        found = judged(nn.silu, [x], np.ones(3), list(pullback(np.ones(3))))
+    assert not any(t.found.wrong or t.found.imprecise for t in found)
