@@ -97,6 +97,27 @@ def active_of(arguments: Sequence[Any], who: str) -> list[int]:
     return [k for k in floating if arguments[k].requires_grad] or floating
 
 
+def tensors_of(y: object) -> tuple[Tensor, ...]:
+    """The entries of what func returned. Raises ArgumentError for an entry that is no dense tensor with numbers."""
+    outputs = outputs_of(y, "func")
+    for k, x in enumerate(outputs):
+        if not isinstance(x, Tensor):
+            raise ArgumentError(f"func returned {kind(x)}; a tensor, or a tuple of tensors, is expected")
+        if x.is_meta:
+            raise ArgumentError(
+                f"output {k} of func is on the device meta, which holds no numbers; a tensor with numbers is expected"
+            )
+        if x.is_nested:
+            raise ArgumentError(
+                f"output {k} of func is a nested tensor; dense tensors are expected. Judge lambda *xs: func(*xs).unbind()"
+            )
+        if x.layout != torch.strided:
+            raise ArgumentError(
+                f"output {k} of func has the layout {x.layout}; a dense tensor is expected. Judge lambda *xs: func(*xs).to_dense()"
+            )
+    return outputs
+
+
 def title(func: object) -> str:
     """The name of a callable; for SomeFunction.apply the name of the Function, and for torch.tanh just tanh."""
     owner = getattr(func, "__self__", None)

@@ -15,10 +15,8 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import Parameter
 
-from refgrad.arguments import kind
 from refgrad.arrays import PlainArray
-from refgrad.errors import ArgumentError
-from refgrad.torch.checking.arguments import outputs_of
+from refgrad.torch.checking.arguments import tensors_of
 from refgrad.torch.checking.complex_tensors import lazy_variants
 from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, arranged
 from refgrad.torch.checking.memory import GRADIENT, MemoryWatch, fingerprint, places, same_bits
@@ -371,11 +369,7 @@ class Evaluator:
             y = func(*arguments)
         except Exception as error:
             raise Raised(error, "call") from error
-        outputs = outputs_of(y, "func")
-        for x in outputs:
-            if not isinstance(x, Tensor):
-                raise ArgumentError(f"func returned {kind(x)}; a tensor, or a tuple of tensors, is expected")
-        return outputs
+        return tensors_of(y)
 
 
 def _requiring(x: Any) -> Any:

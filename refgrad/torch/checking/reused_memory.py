@@ -27,7 +27,6 @@ from refgrad.torch.refusal import described
 
 _WHEN = "where the inputs lie in memory that inputs of a former call have given back,"
 _ADVICE = "what a call keeps for the next one must not be found by an address"
-_UNUSED = 2  # references: of the block, and of the function that counts them
 
 
 def judge(answered: Answered) -> str:
@@ -76,6 +75,7 @@ class _Block:
     def __init__(self, like: Tensor) -> None:
         self.like = like
         self.memory = np.empty(like.numel() * like.element_size(), np.uint8)
+        self.own = self._references()
 
     def holding(self, x: Tensor) -> Tensor:
         """A new leaf in this memory, with the numbers of x."""
@@ -85,7 +85,11 @@ class _Block:
 
     def unused(self) -> bool:
         """Whether nothing refers to the memory."""
-        return sys.getrefcount(self.memory) == _UNUSED
+        return self._references() == self.own
+
+    def _references(self) -> int:
+        """How often the memory is referred to, here included: whether that is counted depends on the interpreter."""
+        return sys.getrefcount(self.memory)
 
     def _tensor(self) -> Tensor:
         return torch.frombuffer(self.memory, dtype=self.like.dtype).view(self.like.shape).detach()

@@ -9,12 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from refgrad.arguments import kind
 from refgrad.bounds.formats import format_of
 from refgrad.errors import ArgumentError
 from refgrad.testing.judging.nested_orders import Nested
 from refgrad.torch.checking import custom_ops
-from refgrad.torch.checking.arguments import outputs_of
+from refgrad.torch.checking.arguments import tensors_of
 from refgrad.torch.checking.evaluation import Raised
 from refgrad.torch.checking.mixed_dtypes import enclosed, in_dtype
 from refgrad.torch.checking.orders import Seeds, functions_of, further_leaves
@@ -124,11 +123,7 @@ class Subject:
             y = self.func(*full)
         except Exception as error:
             raise Raised(error, "call") from error
-        ys = outputs_of(y, "func")
-        for x in ys:
-            if not isinstance(x, Tensor):
-                raise ArgumentError(f"func returned {kind(x)}; a tensor, or a tuple of tensors, is expected")
-        return ys
+        return tensors_of(y)
 
     def cotangents(self, given: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
         """The cotangents of the outputs with a gradient, in their dtypes, from one for each output.

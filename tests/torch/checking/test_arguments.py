@@ -11,7 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from refgrad.errors import ArgumentError, DtypeError  # noqa: E402
-from refgrad.torch.checking.arguments import active_of, outputs_of, title, usage  # noqa: E402
+from refgrad.torch import gradcheck  # noqa: E402
+from refgrad.torch.checking.arguments import active_of, outputs_of, tensors_of, title, usage  # noqa: E402
 from tests.torch_functions import Cube  # noqa: E402
 
 
@@ -83,6 +84,25 @@ def test_outputs_are_one_or_several_without_those_that_are_none() -> None:
     for nothing in ((), (None, None)):
         with pytest.raises(ArgumentError, match=r"func returned .*which holds no array"):
             outputs_of(nothing, "func")
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (lambda x: "a", "func returned 'a'; a tensor, or a tuple"),
+        (lambda x: x.to("meta"), "output 1 of func is on the device meta"),
+        (lambda x: torch.nested.nested_tensor([x[0], x[1]]), "output 1 of func is a nested tensor; .*unbind"),
+        (lambda x: x.to_sparse(), "output 1 of func has the layout torch.sparse_coo; .*to_dense"),
+        (lambda x: x.to_sparse_csr(), "output 1 of func has the layout torch.sparse_csr; .*to_dense"),
+        (lambda x: x.to_mkldnn(), "output 1 of func has the layout torch._mkldnn; .*to_dense"),
+    ],
+)
+def test_outputs_that_are_no_dense_tensors_are_named(made, words) -> None:
+    x = torch.eye(2)
+    with pytest.raises(ArgumentError, match=words):
+        tensors_of((x, prototype(made, x)))
+    with pytest.raises(ArgumentError, match=words):
+        gradcheck(lambda x: (x, prototype(made, x)), (x,), reference=lambda x: (x, x), dtypes=("float32",))
 
 
 def test_titles() -> None:

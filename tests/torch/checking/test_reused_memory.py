@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from refgrad.torch import gradcheck  # noqa: E402
+from refgrad.torch.checking import reused_memory  # noqa: E402
 from refgrad.torch.checking.reused_memory import _Block  # noqa: E402
 
 PACKED = {}  # by address and version
@@ -118,3 +122,18 @@ def test_a_block_is_unused_once_no_tensor_lies_in_it(shape, dtype) -> None:
     second = block.holding(2 * x)
     assert (second.data_ptr(), second._version) == (address, 0)
     assert torch.equal(second, 2 * x)
+
+
+@pytest.mark.parametrize("uncounted", [0, 1, 2, 3])
+def test_held_memory_is_not_unused_where_an_interpreter_counts_fewer_references(
+    monkeypatch, uncounted
+) -> None:
+    def count(x: object) -> int:
+        return sys.getrefcount(x) - uncounted
+
+    monkeypatch.setattr(reused_memory, "sys", SimpleNamespace(getrefcount=count))
+    block = _Block(torch.ones(3))
+    held = block.holding(torch.ones(3))
+    assert not block.unused()
+    del held
+    assert block.unused()
