@@ -137,13 +137,18 @@ def test_complex_and_real_numbers_in_one_system() -> None:
     """A real right-hand side of a complex matrix, a complex one of a real matrix, and a matrix that does not change."""
     rng = np.random.default_rng(5)
     a, b = rng.standard_normal((4, 2)), rng.standard_normal(4)
-    for f, x in (
-        (lambda b: np.linalg.lstsq(a + 1j * a[::-1], b)[0], b),
-        (lambda a: np.linalg.lstsq(a, b * 1j + 1)[0], a),
-        (lambda a: np.linalg.lstsq(a + 1j * a[::-1], b)[0], a),
+    mixed, right = a + 1j * a[::-1], b * 1j + 1
+    for f, x, matrix, side in (
+        (lambda b: np.linalg.lstsq(a + 1j * a[::-1], b)[0], b, mixed, b),
+        (lambda a: np.linalg.lstsq(a, b * 1j + 1)[0], a, a, right),
+        (lambda a: np.linalg.lstsq(a + 1j * a[::-1], b)[0], a, mixed, b),
     ):
         y, y_dot = rg.jvp(f, (x,), (x,))
-        np.testing.assert_allclose(y, f(x), rtol=2**8 * np.finfo(float).eps)
+        # Of m x n numbers m n (kappa + kappa^2 |r| / (|A| |y|)) roundings, here and in NumPy (Higham, ch. 20.1).
+        kappa, size = np.linalg.cond(matrix), np.linalg.norm(matrix, 2)
+        left = np.linalg.norm(side - matrix @ y)
+        roundings = matrix.size * (kappa * np.linalg.norm(y) + kappa**2 * left / size)
+        assert np.linalg.norm(y - f(x)) <= 2 * roundings * np.finfo(float).eps
         assert y_dot.dtype == complex
         y_bar = rng.standard_normal(2) + 1j * rng.standard_normal(2)
         x_bar = rg.vjp(f, x)[1](y_bar)[0]
