@@ -12,7 +12,7 @@ from refgrad.bounds import exactness, rounding
 from refgrad.bounds.formats import FORMATS
 from refgrad.graph import Graph
 from refgrad.op import Op
-from refgrad.testing.cases.case import CHANNELS_LAST, EXPANDED, LAYOUTS, Case
+from refgrad.testing.cases.case import EXPANDED, LAYOUTS, Case, layouts_of
 from refgrad.testing.cases.grid import integers
 from refgrad.testing.cases.source import Source
 
@@ -121,9 +121,8 @@ def finish(
     else:
         tangents = {name: weights(source, x.shape, dtype) for name, x in inputs.items()}
         cotangent = weights(source, shape, dtype)
-    layouts = {name: source.choice(LAYOUTS) for name, x in inputs.items() if x.size > 1}
-    arrangements = (*LAYOUTS, CHANNELS_LAST) if cotangent.ndim > 2 else LAYOUTS
-    cotangent_layout = source.choice(arrangements) if cotangent.size > 1 else LAYOUTS[0]
+    layouts = {name: source.choice(layouts_of(x.ndim)) for name, x in inputs.items() if x.size > 1}
+    cotangent_layout = source.choice(layouts_of(cotangent.ndim)) if cotangent.size > 1 else LAYOUTS[0]
     expandable = expands and not exact and cotangent.size > 1
     if expandable and source.integer(0, SHARE_OF_EXPANDED - 1) == SHARE_OF_EXPANDED - 1:
         cotangent, cotangent_layout = np.full_like(cotangent, cotangent.flat[0]), EXPANDED

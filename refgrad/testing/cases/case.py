@@ -17,10 +17,15 @@ from refgrad.graph import Graph
 from refgrad.testing.cases.validation import validate
 
 SCHEMA = 1
-LAYOUTS = ("contiguous", "transposed", "strided")
-CHANNELS_LAST = "channels last"  # of three or more axes the second is the last in memory, as a permutation behind a layer sends it
+CHANNELS_LAST = "channels last"  # of three or more axes the second is the last in memory, as that of an image's channels is
+LAYOUTS = ("contiguous", "transposed", "strided", CHANNELS_LAST)
 EXPANDED = "expanded"  # one number in memory for all elements, as the backward of a sum sends it
-COTANGENT_LAYOUTS = (*LAYOUTS, CHANNELS_LAST, EXPANDED)
+COTANGENT_LAYOUTS = (*LAYOUTS, EXPANDED)
+
+
+def layouts_of(ndim: int) -> tuple[str, ...]:
+    """The layouts in which an array of so many axes may lie in memory."""
+    return LAYOUTS if ndim > 2 else LAYOUTS[:-1]
 
 
 @dataclass(frozen=True, repr=False)
