@@ -66,7 +66,7 @@ class Dual(TracedArray):
         """A value with its tangent, of this level."""
         return Dual(value, tangent, self._level)
 
-    def _pushing(self, op: Op, y: Array) -> Push:
+    def _pushing(self, op: Op, y: Array) -> Push:  # noqa: ARG002  for a class that asks
         """How the tangents of this class are sent through an op with result y."""
         return pushed
 
