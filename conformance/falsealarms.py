@@ -25,7 +25,7 @@ from refgrad.modes import FORWARD_END_TO_END, REVERSE_END_TO_END
 from refgrad.modes import NAMES as MODES
 from refgrad.testing.cases.source import Seeded
 from refgrad.testing.deviations.file import all_of
-from refgrad.testing.judging.verdict import IMPRECISE
+from refgrad.testing.judging.verdict import IMPRECISE, Verdict
 from refgrad.testing.runs.deviation_evidence import applicable
 from refgrad.testing.runs.item import examine
 
@@ -69,6 +69,17 @@ class Count:
         for key, ratio in other.ops.items():
             self.ops[key] = max(self.ops.get(key, 0.0), ratio)
 
+    def add_verdict(self, v: Verdict) -> None:
+        """Count one verdict. Errors that are known or explained say nothing about the bound of an op."""
+        kind = "end to end" if v.mode in KINDS["end to end"] else "node by node"
+        self.found[kind, "known " + v.status if v.known else v.status] += 1
+        self.found[kind, "elements"] += v.elements
+        self.found[kind, "judged"] += v.elements - v.loose
+        self.found[kind, "blind"] += v.blind
+        if not (v.failed or v.known or v.status == IMPRECISE):
+            for op, (_, _, ratio) in v.ops.items():
+                self.ops[kind, op] = max(self.ops.get((kind, op), 0.0), ratio)
+
 
 @dataclass(frozen=True)
 class Block:
@@ -98,18 +109,10 @@ class Block:
                 verdicts = examine(case, backend.judged, deviations)
             count.programs += 1
             for v in verdicts:
-                kind = "end to end" if v.mode in KINDS["end to end"] else "node by node"
-                count.found[kind, "known " + v.status if v.known else v.status] += 1
-                count.found[kind, "elements"] += v.elements
-                count.found[kind, "judged"] += v.elements - v.loose
-                count.found[kind, "blind"] += v.blind
+                count.add_verdict(v)
                 if v.failed:
-                    count.alarms.append(
-                        Alarm(family, self.dtype, k, f"{v.mode}: {v.message or v.reason}", case.to_json())
-                    )
-                elif not v.known and v.status != IMPRECISE:
-                    for op, (_, _, ratio) in v.ops.items():
-                        count.ops[kind, op] = max(count.ops.get((kind, op), 0.0), ratio)
+                    message = f"{v.mode}: {v.message or v.reason}"
+                    count.alarms.append(Alarm(family, self.dtype, k, message, case.to_json()))
         return count
 
 
@@ -132,8 +135,7 @@ def show(dtype: str, count: Count) -> None:
         print("    worst error in bounds: " + ", ".join(f"{op} {r:.3f}" for r, op in near))
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command. Returns the exit code."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m conformance.falsealarms", description=__doc__.split(":")[0]
     )
@@ -158,6 +160,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", default="cpu", help="the device to judge (default: cpu)")
     parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count())
     parser.add_argument("--out", default="reports/alarms", help="where the cases of alarms are written")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command. Returns the exit code."""
+    parser = _parser()
     args = parser.parse_args(arguments)
     try:
         backends.load(args.backend).require(args.device)
@@ -169,18 +177,11 @@ def main(arguments: list[str] | None = None) -> int:
     families = tuple(args.family or (ON_GRID if exact else ORDINARY))
     if exact and not set(families) <= set(ON_GRID):
         parser.error(f"--style {EXACT} takes families of {', '.join(ON_GRID)}, got {', '.join(families)}")
+    parts = [range(k, min(k + _BLOCK, args.programs)) for k in range(0, args.programs, _BLOCK)]
     blocks = [
-        Block(
-            dtype,
-            families,
-            args.seed,
-            range(start, min(start + _BLOCK, args.programs)),
-            args.backend,
-            args.device,
-            exact,
-        )
+        Block(dtype, families, args.seed, programs, args.backend, args.device, exact)
         for dtype in dtypes
-        for start in range(0, args.programs, _BLOCK)
+        for programs in parts
     ]
     counts, start = {dtype: Count() for dtype in dtypes}, time.monotonic()
     with (

@@ -7,6 +7,7 @@ import difflib
 import errno
 import sys
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from refgrad import collector, console
 from refgrad.errors import DeviceMissingError, RefgradError, ResultsWriteError
@@ -14,6 +15,7 @@ from refgrad.exit_codes import FAIL, PASS, PROVED_NOTHING, USAGE
 from refgrad.suite import option_values
 from refgrad.suite.address import add_options, address
 
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 # The errors of an output that cannot be written.
 UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
@@ -77,106 +79,123 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     parser.set_defaults(run=_help(parser))
     commands = parser.add_subparsers(title="commands")
+    for add in (
+        _add_conformance,
+        _add_repro,
+        _add_report,
+        _add_accept,
+        _add_deviations,
+        _add_ops,
+        _add_backends,
+    ):
+        add(commands)
+    for command in commands.choices.values():
+        command.set_defaults(parser=command)
+    return parser
 
-    suite = commands.add_parser(
+
+def _add_conformance(commands: _Commands) -> None:
+    command = commands.add_parser(
         "conformance", help="judge a framework's gradients on generated cases, write an HTML report"
     )
-    suite.add_argument(
+    command.add_argument(
         "--backend",
         action="append",
         metavar="NAME",
         help="the framework to judge: a name, name=PYTHON, a worker's file or command, or module:attribute (default: torch; `refgrad "
         "backends` lists the names). Several, separated by commas or by repeating the option, judge the same cases and are compared",
     )
-    add_options(suite)
-    suite.add_argument(
+    add_options(command)
+    command.add_argument(
         "--family",
         action="append",
         metavar="NAME",
         help="graphs, mlp, softmax, matmul, ops, casts, functions, complex, textbook or lectures (repeatable; default: all but lectures)",
     )
-    suite.add_argument(
+    command.add_argument(
         "--op",
         action="append",
         metavar="NAME",
         help="judge this op alone: the family ops draws nothing else (repeatable; `refgrad ops` lists them)",
     )
-    suite.add_argument(
+    command.add_argument(
         "--dtype",
         action="append",
         type=option_values.dtype,
         metavar="NAME",
         help="float64, float32, tf32, bfloat16, float16, float8_e4m3 or float8_e5m2 (repeatable; default: all that the devices have)",
     )
-    suite.add_argument(
+    command.add_argument(
         "--device",
         action="append",
         metavar="NAME",
         help="cpu, cuda, or one that a package registers, with --load (repeatable; default: those that the backend sees)",
     )
-    suite.add_argument(
+    command.add_argument(
         "--examples",
         type=option_values.positive,
         help="cases for each family, dtype and device (default: by profile)",
     )
-    suite.add_argument(
+    command.add_argument(
         "--for",
         dest="budget",
         type=option_values.duration,
         metavar="TIME",
         help="judge rounds of cases until this time is spent, such as 90s, 30m or 2h, instead of a number of cases",
     )
-    suite.add_argument(
+    command.add_argument(
         "--resume",
         action="store_true",
         help="go on with the interrupted run of the same command in --out: judge what it lacks",
     )
-    suite.add_argument(
+    command.add_argument(
         "--last-failed", action="store_true", help="judge the failures of the last run in --out again"
     )
-    suite.add_argument(
+    command.add_argument(
         "--max-failures",
         type=option_values.positive,
         metavar="N",
         help="begin no further block of cases after N failures; the report is partial",
     )
-    suite.add_argument(
+    command.add_argument(
         "--seed",
         type=option_values.seed,
         help="seed of the cases (default: 0; nightly: a new one, which its shards have to share)",
     )
-    suite.add_argument(
+    command.add_argument(
         "--profile",
         choices=("dev", "ci", "nightly"),
         help="dev: 100 examples, ci: 400, nightly: 8,000 (default: HYPOTHESIS_PROFILE where it is one of these, else ci)",
     )
-    suite.add_argument(
+    command.add_argument(
         "--workers",
         type=option_values.count,
         help="processes, also of a GPU (default: one a core, at most 8, and at most one for each GiB of free GPU memory; "
         "0: this one, for a debugger, and what ends it ends the run)",
     )
-    suite.add_argument("--shard", metavar="I/N", help="run the I-th of N parts; `refgrad report` joins them")
-    suite.add_argument(
+    command.add_argument(
+        "--shard", metavar="I/N", help="run the I-th of N parts; `refgrad report` joins them"
+    )
+    command.add_argument(
         "--require-device",
         action="append",
         metavar="NAME",
         help="exit with 3 where this device is missing (repeatable)",
     )
-    suite.add_argument(
+    command.add_argument(
         "--time-limit",
         type=option_values.seconds,
         metavar="SECONDS",
         help="what one case may take before it counts as an error (default: 60, with --compile 300; 0: any time)",
     )
-    suite.add_argument(
+    command.add_argument(
         "--out",
         type=option_values.folder,
         default="reports",
         metavar="DIR",
         help="where report.html and results.jsonl(.gz) land (default: reports)",
     )
-    suite.add_argument(
+    command.add_argument(
         "--deviations",
         action="append",
         type=option_values.file,
@@ -184,80 +203,89 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="known disagreements beside the built-in ones, as `refgrad accept` writes them (repeatable)",
     )
-    _outputs(suite)
-    suite.set_defaults(run=_conformance)
+    _outputs(command)
+    command.set_defaults(run=_conformance)
 
-    repro = commands.add_parser("repro", help="judge one case alone and print every verdict")
-    repro.add_argument("case", help="a case file (JSON), or a results file")
-    repro.add_argument(
+
+def _add_repro(commands: _Commands) -> None:
+    command = commands.add_parser("repro", help="judge one case alone and print every verdict")
+    command.add_argument("case", help="a case file (JSON), or a results file")
+    command.add_argument(
         "--id", default="", help="of a results file, the case whose id begins so; a sole case needs none"
     )
-    repro.add_argument(
+    command.add_argument(
         "--backend",
         default="",
         metavar="NAME",
         help="the framework to judge (default: that of the results file, or torch)",
     )
-    add_options(repro)
-    repro.add_argument("--device", help="judge on this device instead of the case's own")
-    repro.add_argument(
+    add_options(command)
+    command.add_argument("--device", help="judge on this device instead of the case's own")
+    command.add_argument(
         "--script", action="store_true", help="print a script that shows the failure with the framework alone"
     )
-    repro.set_defaults(run=_repro)
+    command.set_defaults(run=_repro)
 
-    report = commands.add_parser("report", help="render results again")
-    report.add_argument(
+
+def _add_report(commands: _Commands) -> None:
+    command = commands.add_parser("report", help="render results again")
+    command.add_argument(
         "results", nargs="+", help="results.jsonl or results.jsonl.gz; all shards of a run are put together"
     )
-    report.add_argument(
+    command.add_argument(
         "--out",
         type=option_values.folder,
         help="the HTML file, or a folder for it (default: report.html beside the first results); results.jsonl.gz goes with it",
     )
-    _outputs(report)
-    report.set_defaults(run=_report)
+    _outputs(command)
+    command.set_defaults(run=_report)
 
-    accept = commands.add_parser(
+
+def _add_accept(commands: _Commands) -> None:
+    command = commands.add_parser(
         "accept", help="record failures of a run as known, for `conformance --deviations`"
     )
-    accept.add_argument("results", nargs="+", help="results.jsonl or results.jsonl.gz")
-    accept.add_argument("--reason", required=True, metavar="TEXT", help="why they are accepted")
-    accept.add_argument(
+    command.add_argument("results", nargs="+", help="results.jsonl or results.jsonl.gz")
+    command.add_argument("--reason", required=True, metavar="TEXT", help="why they are accepted")
+    command.add_argument(
         "--to", required=True, metavar="FILE", help="the deviations file; entries are added to it"
     )
-    accept.add_argument(
+    command.add_argument(
         "--op", action="append", default=[], metavar="NAME", help="of this op alone (repeatable)"
     )
-    accept.add_argument(
+    command.add_argument(
         "--id",
         action="append",
         default=[],
         metavar="ID",
         help="this case alone, or the beginning of its id (repeatable)",
     )
-    accept.set_defaults(run=_accept)
+    command.set_defaults(run=_accept)
 
-    deviations = commands.add_parser(
+
+def _add_deviations(commands: _Commands) -> None:
+    command = commands.add_parser(
         "deviations", help="the recorded disagreements and the releases in which they were seen"
     )
-    deviations.add_argument("--file", metavar="FILE", help="a deviations file (default: the built-in one)")
-    deviations.add_argument(
+    command.add_argument("--file", metavar="FILE", help="a deviations file (default: the built-in one)")
+    command.add_argument(
         "--update",
         metavar="RESULTS",
         help="write into the file in which release a run has seen each, or has not",
     )
-    deviations.set_defaults(run=_deviations)
+    command.set_defaults(run=_deviations)
 
-    ops = commands.add_parser("ops", help="the tables of ops and of functions, and what each supports")
-    ops.set_defaults(run=_ops)
 
-    listed = commands.add_parser(
+def _add_ops(commands: _Commands) -> None:
+    command = commands.add_parser("ops", help="the tables of ops and of functions, and what each supports")
+    command.set_defaults(run=_ops)
+
+
+def _add_backends(commands: _Commands) -> None:
+    command = commands.add_parser(
         "backends", help="the frameworks that can be judged, and how to install them"
     )
-    listed.set_defaults(run=_backends)
-    for command in commands.choices.values():
-        command.set_defaults(parser=command)
-    return parser
+    command.set_defaults(run=_backends)
 
 
 def _outputs(command: argparse.ArgumentParser) -> None:

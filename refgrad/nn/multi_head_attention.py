@@ -72,37 +72,24 @@ def multi_head_attention_forward(
 
     Raises ArgumentError where shapes or parameters do not fit, NoRuleError for a dropout in training.
     """
-    q, k, v = array_of(query), array_of(key), array_of(value)
     if dropout_p and training:
         raise NoRuleError(
             f"{WHO}: dropout_p={dropout_p} would be random and has no rule; give 0, or training=False"
         )
-    single = q.ndim == 2
-    if q.ndim not in (2, 3) or k.ndim != q.ndim or v.ndim != q.ndim:
-        raise ArgumentError(
-            f"{WHO}: query (l, n, e), key and value (s, n, e) are expected, or all without n, got {q.shape}, {k.shape} and {v.shape}"
-        )
-    padding = key_padding_mask
-    if single:
-        q, k, v = q[:, np.newaxis], k[:, np.newaxis], v[:, np.newaxis]
-        padding = None if padding is None else padding[np.newaxis]
+    if is_causal and attn_mask is None:
+        raise ArgumentError(f"{WHO}: is_causal=True says what attn_mask is; give the mask as well")
+    static = static_k is not None or static_v is not None
+    if (bias_k is None) != (bias_v is None) or (bias_k is not None and static):
+        raise ArgumentError(f"{WHO}: bias_k goes with bias_v, and without static_k and static_v")
+    q, k, v, single = _with_samples(array_of(query), array_of(key), array_of(value))
+    padding = key_padding_mask[np.newaxis] if single and key_padding_mask is not None else key_padding_mask
     length, samples, width = q.shape
     if width != embed_dim_to_check or num_heads < 1 or width % num_heads or not width:
         raise ArgumentError(
             f"{WHO}: e must be embed_dim_to_check={embed_dim_to_check}, and num_heads={num_heads} divide it, got query of shape {q.shape}"
         )
-    if k.shape[:2] != v.shape[:2] or k.shape[1] != samples:
-        raise ArgumentError(
-            f"{WHO}: key and value have to agree in s and n, got {k.shape} and {v.shape} for {q.shape}"
-        )
-    if is_causal and attn_mask is None:
-        raise ArgumentError(f"{WHO}: is_causal=True says what attn_mask is; give the mask as well")
     separate = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
     q, k, v = _projected((q, k, v), in_proj_weight, separate, in_proj_bias)
-    if (bias_k is None) != (bias_v is None) or (
-        bias_k is not None and (static_k is not None or static_v is not None)
-    ):
-        raise ArgumentError(f"{WHO}: bias_k goes with bias_v, and without static_k and static_v")
     added = 0
     if bias_k is not None:
         k, v = [_with_row(z, b, name) for z, b, name in ((k, bias_k, "bias_k"), (v, bias_v, "bias_v"))]
@@ -131,6 +118,22 @@ def multi_head_attention_forward(
     weights = np.reshape(probabilities, (samples, num_heads, length, count))
     weights = np.mean(weights, axis=1) if average_attn_weights else weights
     return (y[:, 0], weights[0]) if single else (y, weights)
+
+
+def _with_samples(q: Array, k: Array, v: Array) -> tuple[Array, Array, Array, bool]:
+    """Queries (l, n, e), keys and values (s, n, e), and whether they came without the axis n."""
+    if q.ndim not in (2, 3) or k.ndim != q.ndim or v.ndim != q.ndim:
+        raise ArgumentError(
+            f"{WHO}: query (l, n, e), key and value (s, n, e) are expected, or all without n, got {q.shape}, {k.shape} and {v.shape}"
+        )
+    single = q.ndim == 2
+    if single:
+        q, k, v = q[:, np.newaxis], k[:, np.newaxis], v[:, np.newaxis]
+    if k.shape[:2] != v.shape[:2] or k.shape[1] != q.shape[1]:
+        raise ArgumentError(
+            f"{WHO}: key and value have to agree in s and n, got {k.shape} and {v.shape} for {q.shape}"
+        )
+    return q, k, v, single
 
 
 def _projected(

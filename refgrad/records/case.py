@@ -15,25 +15,29 @@ _PARSED = 1024  # parsed cases kept in memory; as text a case takes a tenth of t
 
 
 class CaseOutline(NamedTuple):
-    """What a report keeps of a case: the number of nodes of its graph, and the first two distinct ops in it.
+    """What a report keeps of a case, which itself may have the size of its arrays.
 
-    A case itself may have the size of its arrays. Both are empty where the case holds no graph.
+    nodes     number of nodes of its graph; 0 where it holds none
+    ops       the first two distinct ops of its graph
+    elements  number of elements of its inputs
     """
 
     nodes: int
     ops: tuple[str, ...]
+    elements: int
 
     @classmethod
     def of(cls, case: Json) -> CaseOutline:
         """The outline of a case given as plain data. Equal outlines are one object."""
         graph = case.get("graph")
         nodes = graph.get("nodes") if isinstance(graph, dict) else None
+        elements = _elements(case.get("inputs"))
         if not isinstance(nodes, list):
-            return _outline(0, ())
+            return _outline(0, (), elements)
         named = dict.fromkeys(
             fields.cut(str(n["op"]), 1000) for n in nodes if isinstance(n, dict) and "op" in n
         )
-        return _outline(len(nodes), tuple(sorted(named)[:2]))
+        return _outline(len(nodes), tuple(sorted(named)[:2]), elements)
 
     @classmethod
     def read(cls, data: Json) -> tuple[str, CaseOutline]:
@@ -44,8 +48,15 @@ class CaseOutline(NamedTuple):
 
 
 @functools.lru_cache(_PARSED)
-def _outline(nodes: int, ops: tuple[str, ...]) -> CaseOutline:
-    return CaseOutline(nodes, ops)
+def _outline(nodes: int, ops: tuple[str, ...], elements: int) -> CaseOutline:
+    return CaseOutline(nodes, ops, elements)
+
+
+def _elements(inputs: object) -> int:
+    """Number of elements of the arrays of a case, by their names."""
+    arrays = inputs.values() if isinstance(inputs, dict) else ()
+    data = [a.get("data") for a in arrays if isinstance(a, dict)]
+    return sum(len(d) for d in data if isinstance(d, list))
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,6 +175,12 @@ class Result(Record):
         return 0 if self.outline is None else self.outline.nodes
 
     @property
+    def size_key(self) -> tuple[float, ...]:
+        """A sort key, the smallest case first: nodes, elements of the inputs, elements compared. A case that shows none of them is last."""
+        inputs = 0 if self.outline is None else self.outline.elements
+        return self.size or math.inf, inputs or math.inf, self.elements
+
+    @property
     def op(self) -> str:
         """The op to report: the first wrong one, else the only one, else that of the worst element; "" where none is known."""
         if self.first_wrong is not None:

@@ -55,7 +55,7 @@ def accept(
     for (op, kind, text), results in sorted(groups.items()):
         name = _free(f"{_plain(op)}{f'-{kind}' if kind else ''}", known)
         known.add(name)
-        smallest = min(results, key=lambda r: (r.size, r.elements, r.order))
+        smallest = min(results, key=lambda r: (*r.size_key, r.order))
         write_atomically(folder / f"{name}.json", json.dumps(dict(smallest.case), sort_keys=True) + "\n")
         write_atomically(
             folder / f"{name}.numbers.json", json.dumps(_numbers(results), sort_keys=True) + "\n"

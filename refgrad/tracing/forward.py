@@ -5,7 +5,7 @@ y_dot = sum over operands of (dy/dx_i) x_i_dot. Nothing is kept: memory does not
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +23,8 @@ from refgrad.tracing.special_points import met
 from refgrad.tracing.tape_rows import Balls, ball_rows, joined
 from refgrad.tracing.tied_tangents import between
 
+# The tangents of a result, from an op, its operands, parameters, which operands are active, their tangents, and the result.
+Push = Callable[[Op, tuple[Any, ...], Params, tuple[bool, ...], list[Any], Array], Array | None]
 _RUNNING: set[int] = set()  # levels whose function has not returned yet
 
 
@@ -55,10 +57,18 @@ class Dual(TracedArray):
         self._value, self._tangent = other._value, other._tangent
 
     def _snapshot(self) -> Dual:
-        return Dual(self._value, self._tangent, self._level)
+        return self._paired(self._value, self._tangent)
 
     def _constant(self, y: Array) -> Dual:
-        return Dual(y, np.zeros(y.shape, y.dtype), self._level)
+        return self._paired(y, np.zeros(y.shape, y.dtype))
+
+    def _paired(self, value: Array, tangent: Array) -> Dual:
+        """A value with its tangent, of this level."""
+        return Dual(value, tangent, self._level)
+
+    def _pushing(self, op: Op, y: Array) -> Push:  # noqa: ARG002  for a class that asks
+        """How the tangents of this class are sent through an op with result y."""
+        return pushed
 
     def _alone(self) -> None:
         """Called where a rule of the user's takes the tangent: it gets one at a time."""
@@ -86,22 +96,8 @@ class Dual(TracedArray):
             return y
         if level not in _RUNNING:
             raise outlived("forward mode")
-        if cls is not Dual:
-            return quietly(top._with_tangents, op, values, params, active, tangents, y)
-        y_dot = quietly(pushed, op, values, params, active, tangents, y)
-        return y if y_dot is None else Dual(y, y_dot, level)
-
-    def _with_tangents(
-        self,
-        op: Op,
-        values: tuple[Any, ...],
-        params: Params,
-        active: tuple[bool, ...],
-        tangents: list[Any],
-        y: Array,
-    ) -> Any:
-        """The result y of an op with the tangents that the op's rules give, in a class that carries many."""
-        raise NotImplementedError
+        y_dot = quietly(top._pushing(op, y), op, values, params, active, tangents, y)
+        return y if y_dot is None else top._paired(y, y_dot)
 
 
 def pushed(

@@ -52,30 +52,19 @@ class Dual(forward.Dual):
         super().__init__(value, tangents, level)
         self._many = many
 
-    def _snapshot(self) -> Dual:
-        return Dual(self._value, self._tangent, self._level, self._many)
-
     def _constant(self, y: Array) -> Dual:
-        return Dual(y, np.zeros((self._many.count, *y.shape), y.dtype), self._level, self._many)
+        return self._paired(y, np.zeros((self._many.count, *y.shape), y.dtype))
+
+    def _paired(self, value: Array, tangent: Array) -> Dual:
+        return Dual(value, tangent, self._level, self._many)
+
+    def _pushing(self, op: Op, y: Array) -> forward.Push:
+        if y.size * self._many.count > self._many.most:
+            raise self._many.stop()
+        return _at_once if _elementwise(op, y) else _by_rows
 
     def _alone(self) -> None:
         raise self._many.stop()
-
-    def _with_tangents(
-        self,
-        op: Op,
-        values: tuple[Any, ...],
-        params: Params,
-        active: tuple[bool, ...],
-        tangents: list[Any],
-        y: Array,
-    ) -> Any:
-        many = self._many
-        if y.size * many.count > many.most:
-            raise many.stop()
-        whole = _at_once if _elementwise(op, y) else _by_rows
-        y_dots = whole(op, values, params, active, tangents, y)
-        return y if y_dots is None else Dual(y, y_dots, self._level, many)
 
 
 def _elementwise(op: Op, y: Array) -> bool:

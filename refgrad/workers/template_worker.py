@@ -43,50 +43,61 @@ class Unsupported(Exception):
 
 def observe(case):
     """Values, gradients and tangents of all nodes: lists with an entry for each node, None where there is none."""
-    nodes, dtype = case["graph"]["nodes"], case["dtype"]
-    if dtype not in DTYPES:
-        raise Unsupported("dtype", dtype)
-    values, bars, dots, slopes = [None] * len(nodes), [None] * len(nodes), [None] * len(nodes), {}
-    parts = []
-    for k, node in enumerate(nodes):
-        if "op" in node:
-            if node["op"] not in OPS:
-                raise Unsupported("op", node["op"])
-            function, slope = OPS[node["op"]]
-            xs = [values[j] for j in node["of"]]
-            values[k] = np.asarray(function(*xs))
-            slopes[k] = [np.asarray(s, dtype) for s in slope(*xs, values[k])]
-            moving = [s * dots[j] for j, s in zip(node["of"], slopes[k]) if dots[j] is not None]
-            if moving:
-                dots[k] = np.asarray(np.broadcast_to(sum(moving[1:], moving[0]), values[k].shape))
-        else:
-            given = (
-                case["inputs"][node["input"]] if "input" in node else node.get("constant", node.get("number"))
-            )
-            x = (
-                received(given)
-                if isinstance(given, dict) and "base64" in given
-                else np.asarray(number(given))
-            )
-            values[k] = x.astype(dtype) if x.dtype.kind == "f" or "number" in node else x
-            if "input" in node and x.dtype.kind == "f":
-                dots[k] = received(case["tangents"][node["input"]]).astype(dtype)
-    (output,) = case["graph"]["outputs"]
-    bars[output] = received(case["cotangent"]).astype(dtype)
-    users = [j for node in nodes for j in node.get("of", ())]
-    for k in reversed(range(len(nodes))):
-        for position, (j, s) in enumerate(zip(nodes[k].get("of", ()), slopes.get(k, ()))):
-            if bars[k] is not None and dots[j] is not None:
-                back = unbroadcast(np.asarray(s * bars[k]), values[j].shape)
-                bars[j] = back if bars[j] is None else bars[j] + back
-                if users.count(j) > 1:  # what this use alone sends back
-                    parts.append([k, position, sent(back)])
+    if case["dtype"] not in DTYPES:
+        raise Unsupported("dtype", case["dtype"])
+    values, dots, slopes = [], [], []
+    for node in case["graph"]["nodes"]:
+        of_node = called(node, values, dots, case["dtype"]) if "op" in node else given(node, case)
+        for of_all, one in zip((values, dots, slopes), of_node):
+            of_all.append(one)
+    bars, parts = walked_back(case, values, dots, slopes)
     return {
         "values": [sent(x) for x in values],
         "cotangents": [sent(x) for x in bars],
         "tangents": [sent(x) for x in dots],
         "parts": parts,
     }
+
+
+def called(node, values, dots, dtype):
+    """Value, tangent and slopes of an op."""
+    if node["op"] not in OPS:
+        raise Unsupported("op", node["op"])
+    function, slope = OPS[node["op"]]
+    xs = [values[j] for j in node["of"]]
+    y = np.asarray(function(*xs))
+    slopes = [np.asarray(s, dtype) for s in slope(*xs, y)]
+    moving = [s * dots[j] for j, s in zip(node["of"], slopes) if dots[j] is not None]
+    y_dot = np.asarray(np.broadcast_to(sum(moving[1:], moving[0]), y.shape)) if moving else None
+    return y, y_dot, slopes
+
+
+def given(node, case):
+    """Value, tangent and no slopes of an input, a constant or a number."""
+    dtype = case["dtype"]
+    if "number" in node:
+        return np.asarray(number(node["number"])).astype(dtype), None, ()
+    x = received(case["inputs"][node["input"]] if "input" in node else node["constant"])
+    if x.dtype.kind != "f":
+        return x, None, ()
+    x_dot = received(case["tangents"][node["input"]]).astype(dtype) if "input" in node else None
+    return x.astype(dtype), x_dot, ()
+
+
+def walked_back(case, values, dots, slopes):
+    """The gradients of all nodes, and what each use of a node sends back where it has several."""
+    nodes, (output,) = case["graph"]["nodes"], case["graph"]["outputs"]
+    bars, parts = [None] * len(nodes), []
+    bars[output] = received(case["cotangent"]).astype(case["dtype"])
+    users = [j for node in nodes for j in node.get("of", ())]
+    for k in reversed(range(len(nodes))):
+        for position, (j, s) in enumerate(zip(nodes[k].get("of", ()), slopes[k])):
+            if bars[k] is not None and dots[j] is not None:
+                back = unbroadcast(np.asarray(s * bars[k]), values[j].shape)
+                bars[j] = back if bars[j] is None else bars[j] + back
+                if users.count(j) > 1:
+                    parts.append([k, position, sent(back)])
+    return bars, parts
 
 
 def unbroadcast(g, shape):

@@ -195,7 +195,7 @@ def test_a_case_that_asks_for_the_impossible_is_a_page_without_its_numbers(make,
     case = make.case()
     case["graph"]["nodes"][2:] = [node]
     page = render(load(save([make.header(), make.wrong("a" * 16, case=case), END])))
-    assert "The smallest of 1 case" in page
+    assert "Its case is shown below" in page
 
 
 def test_files_that_are_not_ours_leave_everything_as_it_was(tmp_path, capsys, make, save):

@@ -13,35 +13,15 @@ from refgrad import jacobians
 from refgrad.op import REGISTRY
 from refgrad.tracing.many_cotangents import many_pulled_back
 from refgrad.tracing.reverse import Tape
+from tests.jacobian_ways import both_ways, same
 
 ELEMENTWISE = sorted(name for name, op in REGISTRY.items() if op.elementwise and op.signature.differentiable)
-together = jacobians._at_once
 X, W = np.linspace(-1.0, 2.0, 6), np.linspace(3.0, -1.0, 24).reshape(4, 6)
 
 
-def both(
-    monkeypatch: pytest.MonkeyPatch, f: Callable[..., Any], *xs: Any
-) -> tuple[list[Any], list[Any], int]:
+def both(monkeypatch: pytest.MonkeyPatch, f: Callable[..., Any], *xs: Any) -> tuple[Any, Any, int]:
     """The Jacobians of f by rows at once and by single walks, and how many of the former there were."""
-    counted: list[bool] = []
-
-    def spy(*given: Any) -> Any:
-        found = together(*given)
-        counted.append(found is not None)
-        return found
-
-    argnums = tuple(range(len(xs)))
-    monkeypatch.setattr(jacobians, "_at_once", spy)
-    once = rg.jacrev(f, argnums)(*xs)
-    monkeypatch.setattr(jacobians, "_at_once", lambda *_: None)
-    return once, rg.jacrev(f, argnums)(*xs), sum(counted)
-
-
-def same(a: list[Any], b: list[Any]) -> bool:
-    return all(
-        x.dtype == y.dtype and x.shape == y.shape and np.array_equal(x, y, equal_nan=True)
-        for x, y in zip(a, b, strict=True)
-    )
+    return both_ways(monkeypatch, "_at_once", rg.jacrev, f, *xs)
 
 
 def test_every_elementwise_op_gives_the_rows_of_single_walks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +40,7 @@ def test_every_elementwise_op_gives_the_rows_of_single_walks(monkeypatch: pytest
             with np.errstate(all="ignore"):
                 once, single, count = both(monkeypatch, f, *some)
             used += count
-            assert same(list(once), list(single)), name
+            assert same(once, single), name
     assert used > len(ELEMENTWISE) / 2
 
 
@@ -81,21 +61,21 @@ def test_programs_give_the_rows_of_single_walks(
 ) -> None:
     once, single, count = both(monkeypatch, PROGRAMS[name], X.astype(dtype))
     assert count == 1
-    assert same(list(once), list(single))
+    assert same(once, single)
 
 
 def test_rows_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jacobians, "MOST_NUMBERS", 15)
     once, single, count = both(monkeypatch, np.sin, X)
     assert count == 1
-    assert same(list(once), list(single))
+    assert same(once, single)
 
 
 def test_what_leaves_the_range_is_walked_singly(monkeypatch: pytest.MonkeyPatch) -> None:
     once, single, count = both(monkeypatch, lambda x: 1 / (1 + np.exp(-x)), np.array([-700.0, 1.0]))
     assert count == 0
     assert once[0][0, 0] > 0  # as the second walk in long double finds
-    assert same(list(once), list(single))
+    assert same(once, single)
 
 
 def test_rules_of_users_and_nested_transformations_are_walked_singly(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,11 +13,10 @@ import refgrad as rg
 from refgrad import jacobians
 from refgrad.errors import TracingError
 from refgrad.op import REGISTRY
-from refgrad.tree import flatten
+from tests.jacobian_ways import both_ways, same
 
 DIFFERENTIABLE = sorted(name for name, op in REGISTRY.items() if op.signature.differentiable)
 X, W = np.linspace(-1.0, 2.0, 6), np.linspace(3.0, -1.0, 24).reshape(4, 6)
-together = jacobians._columns_together
 
 
 def both(
@@ -25,27 +24,9 @@ def both(
     f: Callable[..., Any],
     *xs: Any,
     transform: Callable[..., Any] = rg.jacfwd,
-) -> tuple[Any, Any, bool]:
-    """The Jacobians of f by many tangents and by single ones, and whether there were the former."""
-    found: list[bool] = []
-
-    def spy(*given: Any) -> Any:
-        answer = together(*given)
-        found.append(answer is not None)
-        return answer
-
-    argnums = tuple(range(len(xs)))
-    monkeypatch.setattr(jacobians, "_columns_together", spy)
-    once = transform(f, argnums)(*xs)
-    monkeypatch.setattr(jacobians, "_columns_together", lambda *_: None)
-    return once, transform(f, argnums)(*xs), any(found)
-
-
-def same(a: Any, b: Any) -> bool:
-    pairs = zip(flatten(a)[0], flatten(b)[0], strict=True)
-    return all(
-        x.dtype == y.dtype and x.shape == y.shape and np.array_equal(x, y, equal_nan=True) for x, y in pairs
-    )
+) -> tuple[Any, Any, int]:
+    """The Jacobians of f by many tangents and by single ones, and how many there were by many."""
+    return both_ways(monkeypatch, "_columns_together", transform, f, *xs)
 
 
 def calls(f: Callable[..., Any]) -> tuple[Callable[..., Any], list[None]]:

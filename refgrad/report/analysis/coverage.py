@@ -148,27 +148,23 @@ def _listed(tally: Counter[str]) -> str:
 def _absent(run: Run) -> list[tuple[str, str]]:
     """The requested, or existing, devices, dtypes, modes and families that have no verdict, each with its reason."""
     head = run.header
-    keys = ("device", "dtype", "mode", "family")
-    found = {key: {getattr(at, key) for at in run.tally.cells} for key in keys}
-    decided = {
-        key: {getattr(at, key) for at in run.tally.cells if at.status in {AGREE, IMPRECISE, DISAGREE}}
-        for key in keys
-    }
+    requested = {"device": head.devices, "dtype": head.dtypes, "mode": head.modes, "family": head.families}
+    decided_cells = [at for at in run.tally.cells if at.status in {AGREE, IMPRECISE, DISAGREE}]
+    found = {key: {getattr(at, key) for at in run.tally.cells} for key in requested}
+    decided = {key: {getattr(at, key) for at in decided_cells} for key in requested}
+
+    def why(key: str, name: str) -> str:
+        if key == "device" and head.present.get(name, "").startswith("not "):
+            return head.present[name]
+        if name in found[key]:
+            return "results came, none of them was decided"
+        return "asked for, and no result came"
+
     absent = [
-        (f"device {d}", why if why.startswith("not ") else f"{why}; not asked for")
-        for d, why in head.present.items()
+        (f"device {d}", state if state.startswith("not ") else f"{state}; not asked for")
+        for d, state in head.present.items()
         if d not in head.devices and d not in found["device"]
     ]
-    requested = {"device": head.devices, "dtype": head.dtypes, "mode": head.modes, "family": head.families}
     for key, names in requested.items():
-        for name in dict.fromkeys(names):
-            if name in decided[key]:
-                continue
-            if key == "device" and head.present.get(name, "").startswith("not "):
-                why = head.present[name]
-            elif name in found[key]:
-                why = "results came, none of them was decided"
-            else:
-                why = "asked for, and no result came"
-            absent.append((f"{key} {name}", why))
+        absent += [(f"{key} {n}", why(key, n)) for n in dict.fromkeys(names) if n not in decided[key]]
     return absent

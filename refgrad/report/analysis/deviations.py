@@ -33,7 +33,7 @@ def known(run: Run) -> tuple[Known, ...]:
     found = []
     for name in sorted(matching):
         reason, link = recorded.get(name, ("", ""))
-        results = sorted(matching[name], key=lambda r: (r.size, r.elements, r.order))
+        results = sorted(matching[name], key=lambda r: (*r.size_key, r.order))
         where = ", ".join(sorted({f"{r.dtype} {r.device} {r.mode}" for r in results}))
         found.append(
             Known(name, reason, link, len({r.id for r in results}), len(results), where, results[0].message)

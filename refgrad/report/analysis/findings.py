@@ -257,8 +257,8 @@ def _found_correct(r: Result, op: str) -> bool:
 
 
 def _size(r: Result) -> tuple[object, ...]:
-    """A sort key: mode, number of nodes, number of elements; of equals the widest format, in which an error is clearest."""
-    return *mode_rank(r.mode), r.size or math.inf, r.elements, order(r.device, r.dtype, r.mode)
+    """A sort key: mode, size of the case; of equals the widest format, in which an error is clearest."""
+    return *mode_rank(r.mode), *r.size_key, order(r.device, r.dtype, r.mode)
 
 
 def _rank(f: Finding) -> tuple[object, ...]:

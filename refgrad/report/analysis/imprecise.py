@@ -92,4 +92,4 @@ def _digits_or_infinity(row: Imprecise) -> float:
 
 
 def _worst_first(r: Result) -> tuple[object, ...]:
-    return (math.inf if r.digits is None else r.digits, r.size or math.inf, r.elements, r.order)
+    return (math.inf if r.digits is None else r.digits, *r.size_key, r.order)

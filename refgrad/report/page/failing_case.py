@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shlex
 from dataclasses import dataclass
 
 from refgrad.records import Result
 from refgrad.report.page.figure import Figure, figure
+from refgrad.report.storage.files import RESULTS
 
 MOST_SCRIPT, MOST_CASE = 24_000, 48_000  # characters; larger ones are left out of the page
 
@@ -21,6 +23,7 @@ class FailingCase:
     script   "" where there is none, or it is too large for the page
     link     a data: URL of the case file; "" where it is too large for the page
     name     the name of the case file
+    command  what judges the case again; "" where nothing does
     """
 
     anchor: str
@@ -29,6 +32,7 @@ class FailingCase:
     script: str
     link: str
     name: str
+    command: str
 
     @property
     def standalone(self) -> bool:
@@ -46,13 +50,17 @@ def failing_case(result: Result) -> FailingCase:
     script = result.script if len(result.script) <= MOST_SCRIPT else ""
     case = json.dumps(result.case, ensure_ascii=False, separators=(",", ":")) if result.case else ""
     link = "data:application/json;base64," + base64.b64encode(case.encode()).decode("ascii") if case else ""
+    link = link if len(link) <= MOST_CASE else ""
+    name = f"case-{_file_name(result.id)}.json"
+    source = name if link else f"{RESULTS} --id {shlex.quote(result.id)}"
     return FailingCase(
         anchor(result.id, result.mode),
         result,
         figure(result),
         script,
-        link if len(link) <= MOST_CASE else "",
-        f"case-{_file_name(result.id)}.json",
+        link,
+        name,
+        result.again or (f"refgrad repro {source}" if case else ""),
     )
 
 

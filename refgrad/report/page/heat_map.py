@@ -6,20 +6,26 @@ import math
 from dataclasses import dataclass
 from itertools import groupby
 
-from refgrad.report.analysis.mode_groups import order
+from refgrad.records import ERROR
+from refgrad.report.analysis.blame import OR
+from refgrad.report.analysis.findings import findings
+from refgrad.report.analysis.mode_groups import group_of, order
 from refgrad.report.analysis.op_errors import level_of, op_errors
-from refgrad.report.analysis.op_tally import OpErrors
+from refgrad.report.analysis.op_tally import Column, OpErrors
 from refgrad.report.analysis.run import Run
 from refgrad.report.analysis.text import short
 
-SYMBOLS = {"wrong": "✗", "imprecise": "≈", "near": "▲", "mid": "●", "low": "○"}
+SYMBOLS = {"wrong": "✗", "error": "⚠", "imprecise": "≈", "near": "▲", "mid": "●", "low": "○"}
 LEGEND = (
     ("low", "○", "at most a tenth of the bound"),
     ("mid", "●", "up to half of the bound"),
     ("near", "▲", "up to the whole bound"),
     ("imprecise", "≈", "beyond the bound, and rounding explains it"),
     ("wrong", "✗", "beyond the bound, or first wrong"),
+    ("error", "⚠", "an error was raised"),
 )
+
+NOTHING = OpErrors()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +52,13 @@ class Row:
     """The cells of one op."""
 
     op: str
-    wrong: bool
     cells: tuple[Cell | None, ...]
+
+    @property
+    def failure(self) -> str:
+        """The symbol of the worst cell that fails the run; "" where none does."""
+        failing = {c.level for c in self.cells if c is not None}
+        return next((SYMBOLS[level] for level in ("wrong", "error") if level in failing), "")
 
     @property
     def elements(self) -> int:
@@ -66,27 +77,38 @@ class HeatMap:
 
 
 def heat_map(run: Run) -> HeatMap:
-    """The heat map of a run. An op has a row where elements of it were compared, or where it is the first wrong op of a result."""
-    errors = op_errors(run)
-    columns = tuple(sorted(errors.columns, key=lambda column: order(*column)))
+    """The heat map of a run. An op has a row where elements of it were compared, or where it fails as the first op of a result."""
+    errors, raised = op_errors(run).columns, _raised(run)
+    columns = tuple(sorted({*errors, *(column for column, _ in raised)}, key=lambda column: order(*column)))
+    ops = {op for found in errors.values() for op in found} | {op for _, op in raised}
     rows = []
-    for op in sorted(
-        {op for ops in errors.columns.values() for op in ops}, key=lambda name: (name.lower(), name)
-    ):
-        cells = tuple(_cell(errors.columns[c].get(op)) for c in columns)
+    for op in sorted(ops, key=lambda name: (name.lower(), name)):
+        cells = tuple(_cell(errors.get(c, {}).get(op, NOTHING), raised=(c, op) in raised) for c in columns)
         if any(cells):
-            rows.append(Row(op, any(c is not None and c.level == "wrong" for c in cells), cells))
+            rows.append(Row(op, cells))
     devices = tuple((name, len(list(group))) for name, group in groupby(columns, key=lambda c: c[0]))
     dtypes = tuple((name[1], len(list(group))) for name, group in groupby(columns, key=lambda c: c[:2]))
     return HeatMap(columns, devices, dtypes, tuple(rows))
 
 
-def _cell(found: OpErrors | None) -> Cell | None:
-    """The cell of an op in a column; None where nothing was compared and nothing is wrong."""
-    if found is None or (not found.elements and found.worst <= 1):
+def _raised(run: Run) -> set[tuple[Column, str]]:
+    """Columns and ops in which an op raised an error."""
+    return {
+        ((r.device, r.dtype, group_of(r.mode)), op)
+        for f in findings(run)
+        if f.status == ERROR and f.op
+        for op in f.op.split(OR)
+        for r in f.results
+    }
+
+
+def _cell(found: OpErrors, *, raised: bool) -> Cell | None:
+    """The cell of an op in a column; None where nothing was compared and nothing fails."""
+    level = level_of(found.worst)
+    if level != "wrong" and raised:
+        return Cell("error", "", found.elements)
+    if level != "wrong" and not found.elements:
         return None
-    ratio = found.worst
-    level = level_of(ratio)
-    if found.explained and level != "wrong":
+    if level != "wrong" and found.explained:
         return Cell("imprecise", "", found.elements)
-    return Cell(level, "" if math.isnan(ratio) else short(ratio, 2), found.elements)
+    return Cell(level, "" if math.isnan(found.worst) else short(found.worst, 2), found.elements)

@@ -105,6 +105,16 @@ def test_the_case_to_look_at_is_of_plain_reverse_mode_then_small(found, make):
     assert [r.id[0] for r in f.results] == ["e", "d", "c", "a", "b"]
 
 
+def test_the_smallest_of_cases_of_which_nothing_was_compared_has_the_fewest_elements(found, make):
+    def raised(name: str, elements: int):
+        x = {"dtype": "float32", "shape": [elements], "data": [0.5] * elements}
+        case = make.case("tanh") | {"inputs": {"x": x}}
+        return make.result(name * 16, status="error", reason="raised", elements=0, worst=None, case=case)
+
+    [f] = found(raised("a", 400), raised("b", 0), raised("c", 2))
+    assert [r.id[0] for r in f.results] == ["c", "a", "b"]
+
+
 def test_of_equal_cases_the_widest_format_is_shown(found, make):
     [f] = found(*[make.wrong(f"{k:016x}", dtype=d) for k, d in enumerate(("bfloat16", "float32", "float64"))])
     assert f.smallest.dtype == "float64"

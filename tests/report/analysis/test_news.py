@@ -33,6 +33,7 @@ def test_news_is_shown_and_does_not_fail(make: Any, save: Any) -> None:
     assert "news      still there, torch 2.13.0: odd" in shown
     page = render(run)
     assert 'id="news"' in page
+    assert '<a href="#news">News</a>' in page
     assert "one: &lt;b&gt;because" in page
     assert 'id="news"' not in render(load(save([make.header(), make.result("a" * 16), END])))
 

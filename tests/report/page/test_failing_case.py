@@ -31,15 +31,22 @@ def test_the_link_is_the_case_file(shown) -> None:
     assert json.loads(base64.b64decode(data)) == case.result.case
     assert case.figure is not None
     assert case.name == f"case-{'a' * 16}.json"
+    assert case.command == f"refgrad repro {case.name}"
 
 
 def test_what_is_too_large_does_not_travel(shown) -> None:
     assert shown(script="x" * MOST_SCRIPT).script
     large = shown(script="x" * (MOST_SCRIPT + 1), nodes=MOST_CASE // 40)
     assert (large.script, large.link) == ("", "")
+    assert large.command == f"refgrad repro results.jsonl.gz --id {'a' * 16}"
     assert large.figure is not None
     assert large.size == large.figure.length + 2000
     assert shown(script="x" * 10_000).size > 12_000
+
+
+def test_the_command_is_that_of_the_result_and_needs_a_case(shown) -> None:
+    assert shown(again="pytest tests/test_a.py").command == "pytest tests/test_a.py"
+    assert shown(case={}).command == ""
 
 
 def test_a_script_is_alone_unless_it_imports_refgrad(shown) -> None:

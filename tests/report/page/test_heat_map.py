@@ -31,7 +31,19 @@ def test_an_op_is_wrong_beyond_its_bound_or_as_the_first_wrong_one(make, save) -
     assert found == {"add": ["wrong"], "mul": ["mid"], "tanh": ["wrong"]}
     # No number of tanh is wrong.
     assert {row.op: row.cells[0].shown for row in table.rows} == {"add": "3", "mul": ".2", "tanh": ""}
-    assert [row.op for row in table.rows if row.wrong] == ["add", "tanh"]
+    assert [row.failure for row in table.rows] == ["✗", "", "✗"]
+
+
+def test_an_op_that_raised_is_marked_even_where_nothing_of_it_was_compared(make, save) -> None:
+    raised = make.result(
+        "a" * 16, status="error", mode="reverse", reason="RuntimeError: no", elements=0, worst=None, ops={},
+        first_wrong={"node": 1, "op": "tanh"},
+    )  # fmt: skip
+    found, table = levels(save, make, make.result("a" * 16, mode="value"), raised)
+    assert found == {"tanh": ["mid", "error"]}
+    assert table.rows[0].failure == "⚠"
+    assert levels(save, make, raised)[0] == {"tanh": ["error"]}
+    assert levels(save, make, raised, make.wrong("b" * 16, mode="reverse"))[0] == {"tanh": ["wrong"]}
 
 
 def test_known_and_imprecise_results_make_no_op_wrong(make, save) -> None:

@@ -148,7 +148,7 @@ def test_a_case_that_cannot_be_read_is_shown_without_its_figure(make, save, case
     text = render(
         load(save([make.header(), make.wrong("ab" * 8, case=case, first_wrong={"node": 0, "op": "tanh"})]))
     )
-    assert "refgrad repro" in text
+    assert ("refgrad repro" in text) == bool(case)
 
 
 def test_a_finding_has_an_address_of_its_content(make, save):
