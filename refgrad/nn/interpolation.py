@@ -230,6 +230,6 @@ def _widened(x: Array, axis: int, m: int, steps: tuple[float, float], cubic: boo
     d = d / step if steps[0] > steps[1] else d
     weights = _keys(d) if cubic else np.maximum(1 - d, np.zeros((), x.dtype))
     weights = weights / np.sum(weights, axis=1, keepdims=True)
-    rows = np.matmul(weights, np.reshape(np.moveaxis(x, axis, 0), (n, -1)))
-    rest = x.shape[:axis] + x.shape[axis + 1 :]
-    return np.moveaxis(np.reshape(rows, (m, *rest)), 0, axis)
+    first = np.swapaxes(x, 0, axis)
+    rows = np.matmul(weights, np.reshape(first, (n, -1)))
+    return np.swapaxes(np.reshape(rows, (m, *first.shape[1:])), 0, axis)
