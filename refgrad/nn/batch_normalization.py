@@ -20,6 +20,11 @@ from refgrad.ops import windows
 from refgrad.tracing.differentiable_arguments import plain
 
 
+def _copied(statistics: Any) -> Any:
+    """A copy of running statistics, into which torch writes in training."""
+    return None if statistics is None else statistics.clone()
+
+
 def _by_shift(
     input: Array,
     running_mean: Array | None,
@@ -51,7 +56,9 @@ def _by_shift(
 
 @twin(
     torch=lambda torch, x, running_mean, running_var, weight, bias, training, momentum, eps: (
-        torch.nn.functional.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
+        torch.nn.functional.batch_norm(
+            x, _copied(running_mean), _copied(running_var), weight, bias, training, momentum, eps
+        )
     ),
     draw=layer_draws.batch_normalization,
     plain=("running_mean", "running_var"),
@@ -114,7 +121,9 @@ def _each_by_shift(
 
 @twin(
     torch=lambda torch, x, running_mean, running_var, weight, bias, own, momentum, eps: (
-        torch.nn.functional.instance_norm(x, running_mean, running_var, weight, bias, own, momentum, eps)
+        torch.nn.functional.instance_norm(
+            x, _copied(running_mean), _copied(running_var), weight, bias, own, momentum, eps
+        )
     ),
     draw=window_draws.instance_normalization,
     plain=("running_mean", "running_var"),

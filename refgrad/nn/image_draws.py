@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from refgrad.op import Draws, Params
 
+SMOOTHED = ("bilinear", "bicubic")
+WITH_ANTIALIAS = ("float64", "float32")  # torch has no kernels of it in half formats on the CPU
+
 
 def fine_pixels(draws: Draws) -> Params:
     """Arguments of pixel_shuffle."""
@@ -29,8 +32,8 @@ def grouped_channels(draws: Draws) -> Params:
 
 
 def interpolation(draws: Draws) -> Params:
-    """Arguments of interpolate: every mode, with a size or with factors."""
-    axes = draws.choice((1, 2, 3))
+    """Arguments of interpolate: every mode, with a size or with factors. Images are more frequent, for antialias is of them."""
+    axes = draws.choice((1, 2, 3, 2))
     smooth = {1: ("linear",), 2: ("bilinear", "bicubic"), 3: ("trilinear",)}[axes]
     mode = draws.choice((*smooth, "nearest", "nearest-exact", "area"))
     shape = [draws.integer(1, 5 if axes < 3 else 3) for _ in range(axes)]
@@ -42,7 +45,9 @@ def interpolation(draws: Draws) -> Params:
         factors = tuple(
             [draws.choice([f for f in (2.0, 1.5, 1.0, 0.6, 0.5) if int(n * f) > 0]) for n in shape]
         )
-    align = draws.choice((False, True, None)) if mode in smooth else None
+    antialias = draws.choice((False, True)) and mode in SMOOTHED and draws.dtype in WITH_ANTIALIAS
+    aligned = (False, None) if antialias else (False, True, None)
+    align = draws.choice(aligned) if mode in smooth else None
     recompute = draws.choice((None, True)) if factors is not None else None
     return {
         "input": x,
@@ -51,6 +56,7 @@ def interpolation(draws: Draws) -> Params:
         "mode": mode,
         "align_corners": align,
         "recompute_scale_factor": recompute,
+        "antialias": antialias,
     }
 
 

@@ -20,7 +20,9 @@ from refgrad.op import twin
 
 AXES = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 MODES = ("nearest", "nearest-exact", *AXES, "area")
-CUBIC = -0.75  # the parameter of the cubic kernel; Keys has -1/2
+CUBIC = -0.75  # the parameter of the cubic kernel
+KEYS = -0.5  # that of Keys, which antialias has
+SMOOTHED = ("bilinear", "bicubic")  # the modes that antialias goes with
 
 
 def _torch_interpolate(
@@ -45,10 +47,11 @@ def interpolate(
     or at k (d - 1)/(e - 1) with ``align_corners``. There s is the factor, or e/d where a size is given or with ``recompute_scale_factor``.
     "nearest" reads element floor(k/s), "nearest-exact" element floor((k + 1/2)/s). "linear", "bilinear" and "trilinear" are piecewise
     linear along one, two and three axes. "bicubic" has the kernel of Keys with the parameter -3/4. Beyond the ends the last element
-    continues. "area" takes the means of adaptive_avg_pool.
+    continues. "area" takes the means of adaptive_avg_pool. ``antialias``, for "bilinear" and "bicubic", widens the kernel by 1/s where
+    the result is smaller, divides its weights by their sum over the elements that there are, and has the parameter -1/2 of Keys.
     Keys, "Cubic convolution interpolation for digital image processing" (1981).
 
-    Raises ArgumentError where shapes or parameters do not fit, NoRuleError for ``antialias``.
+    Raises ArgumentError where shapes or parameters do not fit, NoRuleError for ``antialias`` with ``align_corners``.
     """
     x = array_of(input)
     axes = x.ndim - 2
@@ -60,9 +63,11 @@ def interpolate(
         raise ArgumentError(
             f"interpolate: an input of shape {shapes} is expected for mode {mode!r}, got shape {x.shape}"
         )
-    if antialias:
+    if antialias and mode not in SMOOTHED:
+        raise ArgumentError(f"interpolate: antialias=True goes with {', '.join(SMOOTHED)}, got mode {mode!r}")
+    if antialias and align_corners:
         raise NoRuleError(
-            "interpolate: antialias=True widens the kernel and is not supported; leave it away, or smooth the input by a convolution before"
+            "interpolate: antialias=True with align_corners=True is not defined by a kernel at places of the input; leave one of them away"
         )
     if align_corners is not None and mode not in AXES:
         raise ArgumentError(
@@ -78,6 +83,9 @@ def interpolate(
         steps: tuple[float, float] = (n, m) if factor is None else (1.0, factor)
         if mode in ("nearest", "nearest-exact"):
             x = x[(slice(None),) * axis + (_nearest(n, m, steps, mode),)]
+            continue
+        if antialias:
+            x = _widened(x, axis, m, steps, cubic=mode == "bicubic")
             continue
         if align_corners:
             steps = (n - 1, max(m - 1, 1))
@@ -137,14 +145,14 @@ def cubic_weights(t: Array) -> list[Array]:
     ]
 
 
-def _near(d: Array) -> Array:
-    """The cubic kernel at a distance d of at most 1."""
-    return ((CUBIC + 2) * d - (CUBIC + 3)) * d * d + 1
+def _near(d: Array, a: float = CUBIC) -> Array:
+    """The cubic kernel of parameter a at a distance d of at most 1."""
+    return ((a + 2) * d - (a + 3)) * d * d + 1
 
 
-def _far(d: Array) -> Array:
-    """The cubic kernel at a distance d from 1 to 2."""
-    return ((CUBIC * d - 5 * CUBIC) * d + 8 * CUBIC) * d - 4 * CUBIC
+def _far(d: Array, a: float = CUBIC) -> Array:
+    """The cubic kernel of parameter a at a distance d from 1 to 2."""
+    return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
 
 
 def _sizes(
@@ -203,3 +211,25 @@ def _smooth(x: Array, axis: int, m: int, steps: tuple[float, float], align: bool
         term = x[(slice(None),) * axis + (index,)] * np.reshape(weight, (m,) + (1,) * (x.ndim - 1 - axis))
         total = term if total is None else total + term
     return total
+
+
+def _keys(d: Array) -> Array:
+    """The cubic kernel of Keys at any distance d."""
+    return np.where(d < 1, _near(d, KEYS), np.where(d < 2, _far(d, KEYS), np.zeros((), d.dtype)))
+
+
+def _widened(x: Array, axis: int, m: int, steps: tuple[float, float], cubic: bool) -> Array:
+    """Sums of all elements that a kernel reaches, at least as wide as the distance between places; its weights are divided by their sum.
+
+    Place k lies at (k + 1/2) step, the middle of element j at j + 1/2.
+    """
+    n = x.shape[axis]
+    step = fixed(x, float(steps[0])) / steps[1]
+    places = np.reshape(fixed(x, np.arange(m) + 0.5) * step, (m, 1))
+    d = np.abs(places - (np.arange(n) + 0.5).astype(x.dtype))
+    d = d / step if steps[0] > steps[1] else d
+    weights = _keys(d) if cubic else np.maximum(1 - d, np.zeros((), x.dtype))
+    weights = weights / np.sum(weights, axis=1, keepdims=True)
+    first = np.swapaxes(x, 0, axis)
+    rows = np.matmul(weights, np.reshape(first, (n, -1)))
+    return np.swapaxes(np.reshape(rows, (m, *first.shape[1:])), 0, axis)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -11,22 +11,49 @@ from refgrad.op import Draws, Params
 Drawer = Callable[[Draws], Params]
 
 
+def each(draws: Draws, axes: int, options: Sequence[int]) -> int | tuple[int, ...]:
+    """One of the options for all axes, or one for each axis: a backward may mix up the axes."""
+    if axes > 1 and draws.choice((False, True)):
+        return tuple([draws.choice(options) for _ in range(axes)])
+    return draws.choice(options)
+
+
+def on_axes(given: int | tuple[int, ...], axes: int) -> tuple[int, ...]:
+    """A number for each axis."""
+    return given if isinstance(given, tuple) else (given,) * axes
+
+
+def batch(draws: Draws) -> tuple[int, ...]:
+    """The axis of samples, which a single one may lack."""
+    samples = (draws.size(),)
+    return draws.choice((samples, samples, ()))
+
+
+def read(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """The least number of places, ``size`` or more, of which an output of a convolution reads one and not padding alone.
+
+    torch may end the process for outputs of padding alone (docs/findings/convolution-of-padding-alone.md).
+    """
+    outputs = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+    places = [k * stride - padding + m * dilation for k in range(outputs) for m in range(kernel)]
+    return size if any(0 <= k < size for k in places) else read(size + 1, kernel, stride, padding, dilation)
+
+
 def convolution(axes: int) -> Drawer:
     """Arguments of a convolution over so many axes."""
 
     def draw(draws: Draws) -> Params:
-        samples, groups, padding = draws.size(), draws.choice((1, 2)), draws.choice((0, 1, "same", 2))
+        lead, groups, kind = batch(draws), draws.choice((1, 2)), draws.choice(("widths", "same", "valid"))
         inner, outer = draws.integer(1, 2), draws.integer(1, 2) * groups
         kernel = tuple([draws.integer(1, 3) for _ in range(axes)])
-        stride = 1 if padding == "same" else draws.choice((1, 2))
-        dilation = draws.choice((1, 2))
-        shape = [dilation * (k - 1) + draws.integer(1, 3) for k in kernel]
-        if stride == 2 and padding == 1:
-            # Two outputs on either side of a single place read padding alone, and torch may end the process
-            # (docs/findings/convolution-of-padding-alone.md).
-            shape = [max(size, 2) for size in shape]
+        stride = 1 if kind == "same" else each(draws, axes, (1, 2, 3))
+        padding = each(draws, axes, (0, 1, 2)) if kind == "widths" else kind
+        dilation = each(draws, axes, (1, 2))
+        widths = 0 if isinstance(padding, str) else padding
+        windows = list(zip(kernel, *[on_axes(x, axes) for x in (stride, widths, dilation)], strict=True))
+        shape = [read(d * (k - 1) + draws.integer(1, 3), k, s, p, d) for k, s, p, d in windows]
         return {
-            "input": draws.numbers((samples, groups * inner, *shape)),
+            "input": draws.numbers((*lead, groups * inner, *shape)),
             "weight": draws.numbers((outer, inner, *kernel)),
             "bias": draws.numbers((outer,)) if draws.choice((True, False)) else None,
             "stride": stride,
@@ -53,17 +80,24 @@ def transposed_convolution(axes: int) -> Drawer:
     """Arguments of a transposed convolution over so many axes."""
 
     def draw(draws: Draws) -> Params:
-        samples, groups, stride, dilation = draws.size(), *[draws.choice((1, 2)) for _ in range(3)]
+        lead, groups = batch(draws), draws.choice((1, 2))
+        stride, dilation = each(draws, axes, (1, 2)), each(draws, axes, (1, 2))
         inner, outer = draws.integer(1, 2) * groups, draws.integer(1, 2)
         kernel = tuple([draws.integer(1, 3) for _ in range(axes)])
-        places = [draws.integer(2, 3) for _ in range(axes)]
+        padding = each(draws, axes, (0, 1)) if min(kernel) > 1 else 0
+        # What is padded is no shorter than the kernel: see docs/findings/convolution-weights-in-bfloat16.md.
+        places = [
+            max(draws.integer(2, 3), 1 + -(-2 * p // s))
+            for s, p in zip(on_axes(stride, axes), on_axes(padding, axes), strict=True)
+        ]
+        rooms = [max(s, d) - 1 for s, d in zip(on_axes(stride, axes), on_axes(dilation, axes), strict=True)]
         return {
-            "input": draws.numbers((samples, inner, *places)),
+            "input": draws.numbers((*lead, inner, *places)),
             "weight": draws.numbers((inner, outer, *kernel)),
             "bias": draws.numbers((outer * groups,)) if draws.choice((True, False)) else None,
             "stride": stride,
-            "padding": draws.choice((0, 1)) if min(kernel) > 1 else 0,
-            "output_padding": draws.choice((0, max(stride, dilation) - 1)),
+            "padding": padding,
+            "output_padding": draws.choice((0, tuple(rooms))),
             "groups": groups,
             "dilation": dilation,
         }
@@ -72,13 +106,15 @@ def transposed_convolution(axes: int) -> Drawer:
 
 
 def _windows(draws: Draws, axes: int) -> Params:
-    size = draws.integer(1, 3)
-    shape = [size + draws.integer(0, 3) for _ in range(axes)]
+    size = each(draws, axes, (1, 2, 3))
+    sizes = on_axes(size, axes)
+    shape = [k + draws.integer(0, 3) for k in sizes]
+    halves = tuple([k // 2 for k in sizes])
     return {
-        "input": draws.numbers((draws.size(), draws.integer(1, 2), *shape)),
+        "input": draws.numbers((*batch(draws), draws.integer(1, 2), *shape)),
         "kernel_size": size,
-        "stride": draws.choice((None, 1, 2)),
-        "padding": draws.choice((0, size // 2)),
+        "stride": None if draws.choice((True, False)) else each(draws, axes, (1, 2)),
+        "padding": draws.choice((0, halves if isinstance(size, tuple) else halves[0])),
         "ceil_mode": draws.choice((False, True)),
     }
 
@@ -98,54 +134,77 @@ def max_pooling(axes: int) -> Drawer:
 
     def draw(draws: Draws) -> Params:
         arguments = _windows(draws, axes)
-        longest = (min(arguments["input"].shape[2:]) - 1) // max(arguments["kernel_size"] - 1, 1)
-        return {**arguments, "dilation": draws.choice((1, 2)) if longest > 1 else 1, "return_indices": False}
+        sizes = on_axes(arguments["kernel_size"], axes)
+        shape = arguments["input"].shape[-axes:]
+        fits = all(2 * (k - 1) < n for k, n in zip(sizes, shape, strict=True))
+        return {
+            **arguments,
+            "dilation": each(draws, axes, (1, 2)) if fits else 1,
+            "return_indices": draws.choice((False, True)),
+        }
 
     return draw
 
 
-def adaptive_pooling(axes: int) -> Drawer:
-    """Arguments of a mean or maximum over windows that cover so many axes."""
+def adaptive_pooling(axes: int, indices: bool = False) -> Drawer:
+    """Arguments of a mean over windows that cover so many axes, or of a maximum, with ``indices``."""
 
     def draw(draws: Draws) -> Params:
-        shape = (draws.size(), draws.integer(1, 2), *[draws.integer(1, 6) for _ in range(axes)])
+        shape = (*batch(draws), draws.integer(1, 2), *[draws.integer(1, 6) for _ in range(axes)])
+        several = tuple([draws.integer(1, 4) for _ in range(axes)])
+        whole = (*several[1:], None) if axes > 1 else several
         return {
             "input": draws.numbers(shape),
-            "output_size": tuple([draws.integer(1, 4) for _ in range(axes)]),
+            "output_size": draws.choice((several, several[0], whole)),
+            **({"return_indices": draws.choice((False, True))} if indices else {}),
         }
 
     return draw
 
 
 def batch_normalization(draws: Draws) -> Params:
-    """Arguments of batch_norm, in training and with running statistics."""
+    """Arguments of batch_norm: in training, with and without statistics that are carried on, and with running statistics."""
     channels, rest, training = draws.integer(1, 3), draws.shape(0, 2), draws.choice((True, False))
     shape = (draws.size() + 1, channels, *rest)
-    affine = draws.choice((True, False))
+    affine, kept = draws.choice((True, False)), draws.choice((False, True))
     return {
         "input": draws.numbers(shape),
-        "running_mean": None if training else draws.numbers((channels,)),
-        "running_var": None if training else draws.numbers((channels,), 0.25, 4.0),
+        "running_mean": draws.numbers((channels,)) if kept or not training else None,
+        "running_var": draws.numbers((channels,), 0.25, 4.0) if kept or not training else None,
         "weight": draws.numbers((channels,)) if affine else None,
         "bias": draws.numbers((channels,)) if affine else None,
         "training": training,
+        "momentum": draws.choice((0.1, 0.5)),
         "eps": draws.choice((1e-5, 1e-3, 1.0)),
     }
 
 
 def attention(draws: Draws) -> Params:
-    """Arguments of scaled_dot_product_attention: no mask, a mask of booleans or numbers, or causal."""
-    lead, queries, keys = (draws.integer(1, 2), draws.integer(1, 2)), draws.size(), draws.integer(1, 4)
+    """Arguments of scaled_dot_product_attention: no mask, a causal one, or one of booleans or numbers for some axes; shared heads."""
+    samples, heads, queries, keys = (
+        draws.integer(1, 2),
+        draws.integer(1, 2),
+        draws.size(),
+        draws.integer(1, 4),
+    )
     inner, outer = draws.choice((4, 1, 3)), draws.integer(1, 3)
     kind = draws.choice(("none", "causal", "booleans", "numbers"))
     masks = {"booleans": draws.mask, "numbers": draws.numbers}
+    grouped = draws.choice((False, True))
+    lead = draws.choice(((samples, heads), (samples, heads), (samples,), (), (2, samples, heads)))
+    lead = (samples, heads) if grouped else lead
+    whole = (*lead[:-1], lead[-1] * draws.integer(1, 3)) if grouped else lead
+    shape = draws.choice(
+        ((queries, keys), (*whole, queries, keys), (*whole, 1, keys), (*[1] * len(whole), queries, keys))
+    )
     return {
-        "query": draws.numbers((*lead, queries, inner)),
+        "query": draws.numbers((*whole, queries, inner)),
         "key": draws.numbers((*lead, keys, inner)),
         "value": draws.numbers((*lead, keys, outer)),
-        "attn_mask": masks[kind]((queries, keys)) if kind in masks else None,
+        "attn_mask": masks[kind](shape) if kind in masks else None,
         "is_causal": kind == "causal",
         "scale": draws.choice((None, 0.25)),
+        "enable_gqa": grouped,
     }
 
 

@@ -17,12 +17,18 @@ from refgrad.ops import indexing
 from refgrad.tracing.differentiable_arguments import plain
 
 
+def _values(found: Any) -> Any:
+    """The maxima, without the indices that torch may return beside them."""
+    return found[0] if isinstance(found, tuple) else found
+
+
 @twin(
-    torch=lambda torch, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices: (
+    torch=lambda torch, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices: _values(
         torch.nn.functional.max_pool1d(x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
     ),
     draw=layer_draws.max_pooling(1),
     sums=False,
+    output=0,
 )
 def max_pool1d(
     input: Array,
@@ -47,11 +53,12 @@ def max_pool1d(
 
 
 @twin(
-    torch=lambda torch, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices: (
+    torch=lambda torch, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices: _values(
         torch.nn.functional.max_pool2d(x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
     ),
     draw=layer_draws.max_pooling(2),
     sums=False,
+    output=0,
 )
 def max_pool2d(
     input: Array,
@@ -67,11 +74,12 @@ def max_pool2d(
 
 
 @twin(
-    torch=lambda torch, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices: (
+    torch=lambda torch, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices: _values(
         torch.nn.functional.max_pool3d(x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
     ),
     draw=layer_draws.max_pooling(3),
     sums=False,
+    output=0,
 )
 def max_pool3d(
     input: Array,
@@ -87,11 +95,12 @@ def max_pool3d(
 
 
 @twin(
-    torch=lambda torch, x, output_size, return_indices: torch.nn.functional.adaptive_max_pool1d(
-        x, output_size, return_indices
+    torch=lambda torch, x, output_size, return_indices: _values(
+        torch.nn.functional.adaptive_max_pool1d(x, output_size, return_indices)
     ),
-    draw=layer_draws.adaptive_pooling(1),
+    draw=layer_draws.adaptive_pooling(1, indices=True),
     sums=False,
+    output=0,
 )
 def adaptive_max_pool1d(input: Array, output_size: Any, return_indices: bool = False) -> Any:
     """Maxima over ``output_size`` windows that cover the axis: (n, c, d) or (c, d) to (n, c, e) or (c, e).
@@ -103,11 +112,12 @@ def adaptive_max_pool1d(input: Array, output_size: Any, return_indices: bool = F
 
 
 @twin(
-    torch=lambda torch, x, output_size, return_indices: torch.nn.functional.adaptive_max_pool2d(
-        x, output_size, return_indices
+    torch=lambda torch, x, output_size, return_indices: _values(
+        torch.nn.functional.adaptive_max_pool2d(x, output_size, return_indices)
     ),
-    draw=layer_draws.adaptive_pooling(2),
+    draw=layer_draws.adaptive_pooling(2, indices=True),
     sums=False,
+    output=0,
 )
 def adaptive_max_pool2d(input: Array, output_size: Any, return_indices: bool = False) -> Any:
     """adaptive_max_pool1d along two axes. In ``output_size``, None stands for the input's size."""
@@ -115,11 +125,12 @@ def adaptive_max_pool2d(input: Array, output_size: Any, return_indices: bool = F
 
 
 @twin(
-    torch=lambda torch, x, output_size, return_indices: torch.nn.functional.adaptive_max_pool3d(
-        x, output_size, return_indices
+    torch=lambda torch, x, output_size, return_indices: _values(
+        torch.nn.functional.adaptive_max_pool3d(x, output_size, return_indices)
     ),
-    draw=layer_draws.adaptive_pooling(3),
+    draw=layer_draws.adaptive_pooling(3, indices=True),
     sums=False,
+    output=0,
 )
 def adaptive_max_pool3d(input: Array, output_size: Any, return_indices: bool = False) -> Any:
     """adaptive_max_pool1d along three axes. In ``output_size``, None stands for the input's size."""

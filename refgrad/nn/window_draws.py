@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from refgrad.nn.layer_draws import batch, each, on_axes
 from refgrad.nn.spatial import places
 from refgrad.op import Draws, Params
 
@@ -19,13 +20,14 @@ def powers(axes: int) -> Drawer:
     """Arguments of a norm over windows along so many axes. Sums of odd powers may be negative, so these inputs are positive."""
 
     def draw(draws: Draws) -> Params:
-        size, power = draws.integer(1, 3), draws.choice((2.0, 1.0, 3.0, 4.0, 1.5))
-        shape = (draws.size(), draws.integer(1, 2), *[size + draws.integer(0, 3) for _ in range(axes)])
+        size, power = each(draws, axes, (1, 2, 3)), draws.choice((2.0, 1.0, 3.0, 4.0, 1.5))
+        sizes = [k + draws.integer(0, 3) for k in on_axes(size, axes)]
+        shape = (*batch(draws), draws.integer(1, 2), *sizes)
         return {
             "input": draws.numbers(shape) if power in (1.0, 2.0, 4.0) else draws.numbers(shape, low=0.125),
             "norm_type": power,
             "kernel_size": size,
-            "stride": draws.choice((None, 1, 2)),
+            "stride": None if draws.choice((True, False)) else each(draws, axes, (1, 2)),
             "ceil_mode": draws.choice((False, True)),
         }
 
@@ -37,11 +39,15 @@ def unpooling(axes: int) -> Drawer:
 
     def draw(draws: Draws) -> Params:
         lead = (draws.size(), draws.integer(1, 2)) if draws.choice((True, False)) else (draws.size(),)
-        size = draws.integer(1, 3)
-        stride = size + draws.choice((0, 1))
-        around = draws.choice((0, size // 2))
-        counts = tuple([draws.integer(1 if around < size / 2 else 2, 3) for _ in range(axes)])
-        shape = [(n - 1) * stride - 2 * around + size for n in counts]
+        size = each(draws, axes, (1, 2, 3))
+        sizes = on_axes(size, axes)
+        gap, padded = draws.choice((0, 1)), draws.choice((False, True))
+        steps = tuple([k + gap for k in sizes])
+        widths = tuple([k // 2 if padded else 0 for k in sizes])
+        stride, around = (steps, widths) if isinstance(size, tuple) else (steps[0], widths[0])
+        counts = tuple([draws.integer(1 if a < k / 2 else 2, 3) for a, k in zip(widths, sizes, strict=True)])
+        rows = zip(counts, steps, widths, sizes, strict=True)
+        shape = [(n - 1) * s - 2 * a + k for n, s, a, k in rows]
         flat = [
             draws.rng.permutation(int(np.prod(shape)))[: int(np.prod(counts))]
             for _ in range(int(np.prod(lead)))
@@ -131,16 +137,17 @@ def neighbours(draws: Draws) -> Params:
 
 
 def instance_normalization(draws: Draws) -> Params:
-    """Arguments of instance_norm, with statistics of the input and with running ones."""
+    """Arguments of instance_norm: with statistics of the input, which may be carried on, and with running ones."""
     channels, own = draws.integer(1, 3), draws.choice((True, False))
     rest = (draws.size() + 1, *draws.shape(0, 1))
-    affine = draws.choice((True, False))
+    affine, kept = draws.choice((True, False)), draws.choice((False, True))
     return {
         "input": draws.numbers((draws.integer(1, 3), channels, *rest)),
-        "running_mean": None if own else draws.numbers((channels,)),
-        "running_var": None if own else draws.numbers((channels,), 0.25, 4.0),
+        "running_mean": draws.numbers((channels,)) if kept or not own else None,
+        "running_var": draws.numbers((channels,), 0.25, 4.0) if kept or not own else None,
         "weight": draws.numbers((channels,)) if affine else None,
         "bias": draws.numbers((channels,)) if affine else None,
         "use_input_stats": own,
+        "momentum": draws.choice((0.1, 0.5)),
         "eps": draws.choice((1e-5, 1e-3, 1.0)),
     }

@@ -20,7 +20,10 @@ class Draws:
     """The draws of the arguments of one call, from a source of choices. A case shrinks towards the first options.
 
     source    the choices; ``source.rng`` is the generator of bulk numbers
+    dtype     the format in which the call is judged: a framework may lack a kernel of some arguments in some formats
     """
+
+    dtype = "float64"
 
     def __init__(self, source: Choices) -> None:
         self.source = source

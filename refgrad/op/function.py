@@ -105,7 +105,8 @@ def twin(
     mistakes  errors that kernels of it have had
     sums      whether the value, or a derivative in one operand, adds up many terms
     formats   the formats in which the framework has it; by default all, and its refusals are recorded
-    output    of a function that returns a tuple, the place of the array that is judged; ``torch`` returns that array alone
+    output    of a function that returns a tuple for all or some arguments, the place in it of the array that is judged; ``torch`` returns
+              that array alone
 
     Raises RegistrationError where the arguments contradict each other, or the function is declared twice.
     """
@@ -186,7 +187,8 @@ def _called(composition: Callable[..., Any], names: tuple[str, ...], *operands: 
 
 
 def _chosen(composition: Callable[..., Any], output: int, **arguments: Any) -> Any:
-    return composition(**arguments)[output]
+    found = composition(**arguments)
+    return found[output] if isinstance(found, tuple) else found
 
 
 def _twin_called(

@@ -135,3 +135,14 @@ def test_a_declared_function_stays_an_ordinary_one() -> None:
     x, w = np.random.default_rng(0).standard_normal((2, 2, 3))
     recorded = rg.Graph.record(nn.linear, x, w)
     assert not any(isinstance(node.op, Function) for node in recorded.nodes)
+
+
+def test_the_judged_output_of_a_function_that_returns_a_tuple_for_some_arguments() -> None:
+    function = FUNCTIONS["nn.max_pool1d"]
+    x = np.arange(6.0).reshape(1, 1, 6)
+    found = [
+        function.forward(x, **function.completed({"kernel_size": 2, "return_indices": indices}, 1))
+        for indices in (False, True)
+    ]
+    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(found[0], [[[1.0, 3.0, 5.0]]])

@@ -115,7 +115,7 @@ def _factors_held(
     """
 
     def evaluate(inputs: Inputs) -> Outcomes:
-        fixed, xs_dot = _joined(inputs.xs[:2])[0], _joined(inputs.xs_dot)
+        fixed, xs_dot = _joined(inputs.xs[:2])[0], _joined(inputs.dots)
         x_bars = vjp(lambda *xs: _parted(tangent(fixed, _joined(xs), xs_dot)), *inputs.xs)[1](inputs.y_bar)
         if reach is not None:
             x_bars = tuple([_widened(x_bar, reach(inputs), inputs) for x_bar in x_bars])
@@ -150,7 +150,7 @@ def _noise(inputs: Inputs) -> PlainArray:
     given = np.asarray(parts(inputs.y_bar)[0], float)
     with quiet():  # without bound where the matrix is singular
         noise = n**3 * inputs.fmt.u * size[..., 0] / size[..., -1] * np.prod(size / size[..., -1:], axis=-1)
-        slope = np.linalg.norm(_complex(inputs.xs_dot), axis=(-2, -1)) / size[..., -1]
+        slope = np.linalg.norm(_complex(inputs.dots), axis=(-2, -1)) / size[..., -1]
         noise = noise * size[..., -1] ** (n - 1) * np.hypot(given[..., 0], given[..., 1])
         return np.asarray(2 * n * noise * slope)
 

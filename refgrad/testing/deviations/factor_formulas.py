@@ -57,7 +57,7 @@ def _fixed_factors(
 
     def evaluate(inputs: Inputs) -> Outcomes:
         fixed = inputs.xs[0]
-        x_bars = vjp(lambda *xs: tangent(fixed, xs, inputs.xs_dot), *inputs.xs)[1](inputs.y_bar)
+        x_bars = vjp(lambda *xs: tangent(fixed, xs, inputs.dots), *inputs.xs)[1](inputs.y_bar)
         if reach is not None:
             value, radius = parts(x_bars[0])
             x_bars = (Ball(value, radius + reach(inputs)[..., None, None], inputs.fmt), *x_bars[1:])

@@ -117,8 +117,8 @@ def _slope_of_the_norm(inputs: Inputs) -> Outcomes:
 
     moving = all(t is not None for t in inputs.xs_dot)
     if inputs.second:
-        held = vjp(lambda *xs: vjp(cosine, *xs)[1](inputs.y_bar), *inputs.xs)[1](inputs.xs_dot)
-        tangents = jvp(along, inputs.xs, inputs.xs_dot)[1]
+        held = vjp(lambda *xs: vjp(cosine, *xs)[1](inputs.y_bar), *inputs.xs)[1](inputs.dots)
+        tangents = jvp(along, inputs.xs, inputs.dots)[1]
         return {k: list(pair) for k, pair in enumerate(zip(tangents, held, strict=True))}
     found: Outcomes = {}
     if inputs.y_bar is not None:

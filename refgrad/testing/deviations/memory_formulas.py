@@ -8,7 +8,7 @@ import numpy as np
 
 from refgrad import nn
 from refgrad.op import FUNCTIONS
-from refgrad.testing.deviations.recorded_formula import PAIRING, TANGENT, Formula, Inputs, Outcomes
+from refgrad.testing.deviations.recorded_formula import PAIRING, TANGENT, VALUE, Formula, Inputs, Outcomes
 from refgrad.transforms import jvp, vjp
 
 
@@ -48,6 +48,30 @@ def _by_memory(x: Any) -> list[Any]:
     return [np.reshape(np.transpose(x, order), np.shape(x)) for order in sorted(orders)]
 
 
-MEMORY_FORMULAS: dict[str, Formula] = {"instance_norm of a cotangent by its memory": _cotangent_by_memory}
+def _first_row_repeated(inputs: Inputs) -> Outcomes:
+    """interpolate with antialias to one column: each row is the first one, in value and tangent. The gradient is right."""
+    params = inputs.params
+    if inputs.second or not params["antialias"]:
+        return {}
+
+    def column(x: Any) -> Any:
+        y = nn.interpolate(x, **params)
+        return np.broadcast_to(y[:, :, :1], np.shape(y))
+
+    if np.shape(column(inputs.xs[0]))[-1] != 1:
+        return {}
+    found: Outcomes = {VALUE: [column(inputs.xs[0])]}
+    if inputs.xs_dot[0] is not None:
+        y_dot = column(inputs.xs_dot[0])
+        found[TANGENT] = [y_dot]
+        if inputs.y_bar is not None:
+            found[PAIRING] = [np.sum(inputs.y_bar * y_dot)]
+    return found
+
+
+MEMORY_FORMULAS: dict[str, Formula] = {
+    "instance_norm of a cotangent by its memory": _cotangent_by_memory,
+    "interpolate of its first row": _first_row_repeated,
+}
 
 __all__ = ["MEMORY_FORMULAS"]

@@ -44,7 +44,7 @@ def _own_statistics_held(inputs: Inputs) -> Outcomes:
 
 def _held(inputs: Inputs, name: str, axes: tuple[int, ...], broadcast: Callable[[Any], Any]) -> Outcomes:
     names, eps = FUNCTIONS[name].operands(inputs.params), inputs.params["eps"]
-    dots = dict(zip(names, inputs.xs_dot, strict=True))
+    dots = dict(zip(names, inputs.dots, strict=True))
 
     def mean(x: Any) -> Any:
         return np.mean(x, axis=axes, keepdims=True)

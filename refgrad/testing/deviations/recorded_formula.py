@@ -33,6 +33,14 @@ class Inputs:
     xs_dot: tuple[Any, ...]
     fmt: Format
 
+    @property
+    def dots(self) -> tuple[Any, ...]:
+        """The tangents, with zeros for a real operand that has none: it is a constant."""
+        return tuple(
+            exact(np.zeros(np.shape(x)), self.fmt) if x_dot is None and _is_real(x) else x_dot
+            for x, x_dot in zip(self.xs, self.xs_dot, strict=True)
+        )
+
 
 Formula = Callable[[Inputs], Outcomes]
 
@@ -84,7 +92,7 @@ def second_derivative(gradient: Callable[..., tuple[Any, ...]], inputs: Inputs) 
     def of(*xs: Any) -> tuple[Any, ...]:
         return gradient(inputs.y_bar, *xs)
 
-    forward, reverse = jvp(of, inputs.xs, inputs.xs_dot)[1], vjp(of, *inputs.xs)[1](inputs.xs_dot)
+    forward, reverse = jvp(of, inputs.xs, inputs.dots)[1], vjp(of, *inputs.xs)[1](inputs.dots)
     return {k: list(pair) for k, pair in enumerate(zip(forward, reverse, strict=True))}
 
 

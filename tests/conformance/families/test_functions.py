@@ -16,6 +16,7 @@ import refgrad as rg
 from conformance.families import FAMILIES, SINGLE, can_draw, family
 from conformance.families.functions import KINDS, functions_in
 from refgrad.bounds.formats import DTYPES, format_of, judged_on
+from refgrad.modes import REVERSE, VALUE
 from refgrad.op import FUNCTIONS
 from refgrad.op.function import Function
 from refgrad.quiet import quiet
@@ -26,7 +27,7 @@ from refgrad.testing.cases.sequence import CaseSequence
 from refgrad.testing.cases.source import Seeded
 from refgrad.testing.cases.vocabulary import Vocabulary
 from refgrad.testing.judging.node_by_node import NodeByNode
-from refgrad.testing.judging.verdict import DISAGREE, ERROR
+from refgrad.testing.judging.verdict import AGREE, DISAGREE, ERROR, UNDECIDED
 from refgrad.testing.power import audit as audits
 from refgrad.testing.power.audit import Audit
 from refgrad.testing.power.graph_mutations import CATALOGUE
@@ -239,3 +240,67 @@ def test_a_run_of_chosen_functions_names_a_wrong_one(tmp_path: Path, monkeypatch
     assert main(["repro", str(done.results), "--id", wrong["id"]]) == 0
     assert "elu(" in wrong["script"]
     assert "refgrad" not in wrong["script"].partition("\n")[2]
+
+
+def unequal(given: Any) -> bool:
+    return isinstance(given, tuple) and len(set(given)) > 1
+
+
+# A function, one of its arguments, and what has to be drawn for it: a backward may be wrong there alone.
+REACHED: dict[tuple[str, str], Any] = {
+    ("nn.scaled_dot_product_attention", "enable_gqa"): True,
+    ("nn.interpolate", "antialias"): True,
+    ("nn.max_pool2d", "return_indices"): True,
+    ("nn.adaptive_max_pool3d", "return_indices"): True,
+    ("nn.batch_norm", "momentum"): 0.5,
+    ("nn.instance_norm", "momentum"): 0.5,
+    ("nn.multi_head_attention_forward", "is_causal"): True,
+    ("nn.multi_head_attention_forward", "training"): False,
+    ("nn.multi_head_attention_forward", "average_attn_weights"): False,
+    **{
+        (f"nn.{name}", argument): unequal
+        for name in ("conv2d", "conv3d", "conv_transpose2d")
+        for argument in ("stride", "padding", "dilation")
+    },
+    **{
+        (f"nn.{name}", "stride"): unequal
+        for name in ("avg_pool2d", "max_pool3d", "lp_pool2d", "max_unpool3d")
+    },
+    **{(f"nn.{name}", "kernel_size"): unequal for name in ("avg_pool3d", "max_pool2d", "lp_pool3d")},
+    ("nn.conv1d", "padding"): "valid",
+    ("nn.adaptive_avg_pool2d", "output_size"): lambda given: isinstance(given, tuple) and None in given,
+}
+
+
+@pytest.mark.parametrize(("name", "argument"), REACHED)
+def test_arguments_beside_which_a_backward_may_be_wrong_are_drawn(name: str, argument: str) -> None:
+    wanted = REACHED[name, argument]
+    seen = [drawn(name, seed).graph.nodes[-1].params[argument] for seed in range(60)]
+    met = [wanted(given) if callable(wanted) else given == wanted for given in seen]
+    assert any(met)
+    assert not all(met)
+
+
+@pytest.mark.parametrize("name", ["nn.batch_norm", "nn.instance_norm"])
+def test_statistics_are_carried_on_in_training(name: str) -> None:
+    """Both are operands, and are not differentiated."""
+    own = "training" if name == "nn.batch_norm" else "use_input_stats"
+    cases = [drawn(name, seed) for seed in range(80)]
+    kept = [
+        case
+        for case in cases
+        if case.graph.nodes[-1].params[own] and "running_mean" not in case.graph.nodes[-1].params
+    ]
+    assert 0 < len(kept) < 80
+    for case in kept[:4]:
+        before = [np.array(node.value) for node in case.graph.nodes if node.op is None and not node.name]
+        assert {v.status for v in examine(case, observe) if v.mode in (VALUE, REVERSE)} <= {AGREE, UNDECIDED}
+        after = [node.value for node in case.graph.nodes if node.op is None and not node.name]
+        assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_antialias_is_not_drawn_where_torch_has_no_kernel(dtype: str) -> None:
+    assert not any(
+        drawn("nn.interpolate", seed, dtype).graph.nodes[-1].params["antialias"] for seed in range(60)
+    )

@@ -51,6 +51,22 @@ def test_held_factors_lose_the_derivative_of_the_factors() -> None:
     assert np.all(np.abs(value(ball) - due) <= parts(ball)[1])
 
 
+def test_held_factors_of_a_system_whose_matrix_or_right_side_is_constant() -> None:
+    """a x = b along b alone, or along a alone: the tangent with the factors of a held is linear in the other operands."""
+    a, inverse = np.array([[2.0, 1.0], [0.0, 1.0]]), np.array([[0.5, -0.5], [0.0, 1.0]])
+    b, dots = np.array([[1.0], [2.0]]), (np.array([[0.5, -1.0], [2.0, 0.25]]), np.array([[3.0], [-1.0]]))
+    y_bar = np.array([[1.0], [-2.0]])
+    for moving in (0, 1):
+        xs_dot = tuple([exact(dots[k], FMT) if k == moving else None for k in range(2)])
+        asks = Inputs(True, (exact(a, FMT), exact(b, FMT)), {}, exact(y_bar, FMT), xs_dot, FMT)
+        found = FACTOR_FORMULAS["solve with factors held"](asks)
+        # With the inverse i held the tangent is i (b_dot - a_dot i' b), where i' is differentiated.
+        sent = -(dots[0].T @ inverse.T @ y_bar) if moving == 0 else np.zeros((2, 1))
+        due = inverse.T @ sent
+        [ball] = found[1]
+        assert np.all(np.abs(value(ball) - due) <= parts(ball)[1])
+
+
 @pytest.mark.parametrize("name", ["det by its logarithm", "det by the logarithms of its pivots"])
 def test_det_by_logarithms_rounds_what_det_of_one_element_does_not(name: str) -> None:
     [ball] = FACTOR_FORMULAS[name](asked(np.array([[-7.3]])))[VALUE]

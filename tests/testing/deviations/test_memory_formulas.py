@@ -11,9 +11,10 @@ pytest.importorskip("torch")
 
 import torch
 
+from refgrad import nn
 from refgrad.bounds.formats import FORMATS
 from refgrad.testing.deviations.memory_formulas import MEMORY_FORMULAS
-from refgrad.testing.deviations.recorded_formula import PAIRING, TANGENT, Inputs, within
+from refgrad.testing.deviations.recorded_formula import PAIRING, TANGENT, VALUE, Inputs, within
 from refgrad.tracing.ball import exact, parts
 from tests.within import assert_within
 
@@ -61,3 +62,35 @@ def test_forward_mode_is_right() -> None:
 
 def test_second_derivatives_have_none() -> None:
     assert outcomes(second=True) == {}
+
+
+COLUMN = np.arange(12.0).reshape(1, 2, 6, 1)
+HALVED = {
+    "size": (3, 1),
+    "scale_factor": None,
+    "mode": "bilinear",
+    "align_corners": None,
+    "recompute_scale_factor": None,
+}
+
+
+def repeated(**changed: Any) -> Any:
+    x, y_bar = (
+        exact(COLUMN, FMT),
+        exact(np.array([1.0, 2.0, 3.0]).reshape(1, 1, 3, 1) * [[[[1.0]], [[0.0]]]], FMT),
+    )
+    params = {**HALVED, "antialias": True, **changed}
+    return MEMORY_FORMULAS["interpolate of its first row"](Inputs(False, (x,), params, y_bar, (x,), FMT))
+
+
+def test_antialias_to_one_column_repeats_the_first_row() -> None:
+    found = repeated()
+    first = nn.interpolate(COLUMN, (3, 1), mode="bilinear", antialias=True)[:, :, :1]
+    for key in (VALUE, TANGENT):
+        assert among(np.broadcast_to(first, (1, 2, 3, 1)), found[key])
+    assert among(np.asarray(6 * first[0, 0, 0, 0]), found[PAIRING])
+
+
+def test_it_says_nothing_of_several_columns_or_without_antialias() -> None:
+    assert repeated(antialias=False) == {}
+    assert repeated(size=(3, 2)) == {}

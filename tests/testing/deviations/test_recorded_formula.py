@@ -100,3 +100,19 @@ def test_a_number_of_the_program_has_no_tangent_beside_an_operand_that_has() -> 
         ((number, x), (None, x_dot)) if not graph.nodes[node.of[0]].name else ((x, number), (x_dot, None))
     )
     assert moving(graph, node, xs, dots, FMT) == dots
+
+
+def test_a_constant_has_a_tangent_of_zeros_in_second_derivatives() -> None:
+    """x w along x alone: the gradient in w moves by y_bar x_dot, and that in x stays."""
+    x, w, y_bar, x_dot = (exact(v, FMT) for v in (X, Y_BAR, X, Y_BAR))
+    asks = Inputs(True, (x, w), {}, y_bar, (x_dot, None), FMT)
+    assert asks.xs_dot[1] is None
+    assert np.array_equal(parts(asks.dots[1])[0], np.zeros(3))
+    found = composed(lambda x, w: x * w)(asks)
+    assert all(near(ball, 0 * X) for ball in found[0])
+    assert near(found[1][0], X * Y_BAR)  # forward over reverse
+
+
+def test_labels_have_no_tangent() -> None:
+    asks = Inputs(True, (exact(X, FMT), np.arange(3)), {}, None, (None, None), FMT)
+    assert asks.dots[1] is None
