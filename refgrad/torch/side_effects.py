@@ -47,15 +47,18 @@ def settings() -> tuple[Any, ...]:
 
 
 @contextmanager
-def settings_restored() -> Iterator[list[str]]:
-    """Code under test runs in this block, and what it has changed is set again. The list holds the changes after the block."""
+def settings_restored(*but: str) -> Iterator[list[str]]:
+    """Code under test runs in this block, and what it has changed is set again, ``but`` for these settings.
+
+    The list holds the changes after the block.
+    """
     before = settings()
     changes: list[str] = []
     try:
         yield changes
     finally:
         for (name, set_again), old, new in zip(_SET.items(), before, settings(), strict=True):
-            if old != new:
+            if old != new and name not in but:
                 set_again(old)
                 changes.append(f"torch's {name} is {new} after the call, and was {old} before")
 
