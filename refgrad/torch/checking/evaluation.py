@@ -118,6 +118,7 @@ class Evaluator:
 
         if not used_outputs:
             return answer
+        where = "backward"
         try:
             once = self.single_backward
             try:
@@ -131,13 +132,14 @@ class Evaluator:
             ]
             if twice:
                 answer.found = tuple(None if g is None else g.clone() for g in answer.found)
+                where = "a second backward of one graph, with retain_graph=True,"
                 again = self.reverse(request, cotangents).found if self.single_backward else gradients()
                 if not all(map(_same, answer.found, again)):
                     answer.again = again
         except Raised:
             raise
         except Exception as error:
-            raise Raised(error, "backward") from error
+            raise Raised(error, where) from error
         if recorded and not self.single_backward and not self.by_backward:
             try:
                 found = gradients(record=True)

@@ -129,6 +129,24 @@ def test_the_same_question_is_asked_twice() -> None:
     assert (answer.found[0].tolist(), answer.again[0].tolist()) == ([1, 1, 1], [2, 2, 2])
 
 
+def test_a_second_backward_that_raises_is_named_as_one() -> None:
+    class Spent(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.x = x.detach()
+            return x * x
+
+        @staticmethod
+        def backward(ctx, y_bar):
+            x = ctx.x
+            del ctx.x
+            return 2 * x * y_bar
+
+    report = gradcheck(Spent.apply, (torch.randn(3),), reference=np.square, raise_exception=False)
+    assert report.status == "error"
+    assert "a second backward of one graph, with retain_graph=True, raised AttributeError" in report.summary()
+
+
 def test_an_answer_that_came_again_is_not_kept_twice() -> None:
     answer = Evaluator(torch.sin, (torch.arange(3.0),)).reverse(request(), [np.ones(3)], twice=True)
     assert answer.again is None
