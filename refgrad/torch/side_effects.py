@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,6 +24,8 @@ _SET: Mapping[str, Callable[[Any], object]] = {
     "default dtype": torch.set_default_dtype,
     "default device": _set_device,
     "grad mode": torch.set_grad_enabled,
+    "autocast on CPUs": partial(torch.set_autocast_enabled, "cpu"),
+    "autocast on CUDA": partial(torch.set_autocast_enabled, "cuda"),
     "number of threads": torch.set_num_threads,
     "choice of deterministic algorithms": torch.use_deterministic_algorithms,
     "detection of anomalies": torch.autograd.set_detect_anomaly,
@@ -38,6 +41,8 @@ def settings() -> tuple[Any, ...]:
         made.dtype,
         made.device,
         torch.is_grad_enabled(),
+        torch.is_autocast_enabled("cpu"),
+        torch.is_autocast_enabled("cuda"),
         torch.get_num_threads(),
         torch.are_deterministic_algorithms_enabled(),
         torch.is_anomaly_enabled(),
