@@ -122,6 +122,8 @@ def result(y: Any, what: str) -> Any:
     x = array(y, what) if known else np.asarray(None)
     if x.dtype.kind not in NUMERIC:
         advice = "Does the function end without a return?" if y is None else "Return numbers alone."
+        if isinstance(y, (dict, list, tuple)):
+            advice = "Return an array, or a tuple of arrays."
         raise DtypeError(f"{what} {_described(y, x)}; arrays of numbers are expected. {advice}")
     return x
 

@@ -22,6 +22,7 @@ from refgrad.torch.checking.nested import verdicts
 from refgrad.torch.checking.orders import FORWARD_OVER_REVERSE, ORDERS, REVERSE_OVER_REVERSE, Order
 from refgrad.torch.checking.subject import Subject
 from refgrad.torch.devices import plain_arithmetic
+from refgrad.torch.side_effects import settings_restored
 
 
 def gradgradcheck(
@@ -83,15 +84,17 @@ def gradgradcheck(
         subject = Subject(func, reference, arguments, active, dtype, kept)
         report.notes += notes_of(kept, subject.arguments, dtype)
         report.device = subject.device
-        found = verdicts(
-            subject,
-            chosen,
-            repeats=1 if settings.fast else repeats,
-            seed=seed,
-            alone=settings.undefined and not settings.fast,
-            cotangents=given,
-            nondet_tol=settings.nondet_tol,
-        )
+        with settings_restored("seed") as changes:
+            found = verdicts(
+                subject,
+                chosen,
+                repeats=1 if settings.fast else repeats,
+                seed=seed,
+                alone=settings.undefined and not settings.fast,
+                cotangents=given,
+                nondet_tol=settings.nondet_tol,
+            )
+        report.notes += [f"{change}; gradcheck judges that" for change in changes]
         report.verdicts += [(dtype, verdict) for verdict in found]
         report.notes += [note for note in subject.notes if note not in report.notes]
     report.script = rerun(func, report.name, report.device)

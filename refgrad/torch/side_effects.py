@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,6 +24,8 @@ _SET: Mapping[str, Callable[[Any], object]] = {
     "default dtype": torch.set_default_dtype,
     "default device": _set_device,
     "grad mode": torch.set_grad_enabled,
+    "autocast on CPUs": partial(torch.set_autocast_enabled, "cpu"),
+    "autocast on CUDA": partial(torch.set_autocast_enabled, "cuda"),
     "number of threads": torch.set_num_threads,
     "choice of deterministic algorithms": torch.use_deterministic_algorithms,
     "detection of anomalies": torch.autograd.set_detect_anomaly,
@@ -38,6 +41,8 @@ def settings() -> tuple[Any, ...]:
         made.dtype,
         made.device,
         torch.is_grad_enabled(),
+        torch.is_autocast_enabled("cpu"),
+        torch.is_autocast_enabled("cuda"),
         torch.get_num_threads(),
         torch.are_deterministic_algorithms_enabled(),
         torch.is_anomaly_enabled(),
@@ -47,15 +52,18 @@ def settings() -> tuple[Any, ...]:
 
 
 @contextmanager
-def settings_restored() -> Iterator[list[str]]:
-    """Code under test runs in this block, and what it has changed is set again. The list holds the changes after the block."""
+def settings_restored(*but: str) -> Iterator[list[str]]:
+    """Code under test runs in this block, and what it has changed is set again, ``but`` for these settings.
+
+    The list holds the changes after the block.
+    """
     before = settings()
     changes: list[str] = []
     try:
         yield changes
     finally:
         for (name, set_again), old, new in zip(_SET.items(), before, settings(), strict=True):
-            if old != new:
+            if old != new and name not in but:
                 set_again(old)
                 changes.append(f"torch's {name} is {new} after the call, and was {old} before")
 

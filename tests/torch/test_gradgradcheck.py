@@ -294,3 +294,13 @@ def test_more_wrong_calls() -> None:
         gradgradcheck(torch.argsort, (drawn(3),), reference=np.argsort)
     with pytest.raises(ZeroDivisionError):  # what a reference raises comes through
         gradgradcheck(torch.sin, (drawn(3),), reference=lambda x: x / 0 * (1 // 0))
+
+
+def test_a_setting_of_torch_that_func_changes_is_set_again_and_noted() -> None:
+    def func(x):
+        torch.set_default_dtype(torch.float64)
+        return x**3
+
+    report = gradgradcheck(func, (torch.randn(3),), reference=lambda x: x**3)
+    assert torch.get_default_dtype() == torch.float32
+    assert any(note.startswith("torch's default dtype is torch.float64") for note in report.notes)

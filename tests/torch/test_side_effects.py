@@ -22,6 +22,8 @@ CHANGES = {
     "default dtype": lambda: torch.set_default_dtype(torch.float64),
     "default device": lambda: torch.set_default_device("meta"),
     "grad mode": lambda: torch.set_grad_enabled(False),
+    "autocast on CPUs": lambda: torch.set_autocast_enabled("cpu", True),
+    "autocast on CUDA": lambda: torch.set_autocast_enabled("cuda", True),
     "number of threads": lambda: torch.set_num_threads(torch.get_num_threads() + 1),
     "choice of deterministic algorithms": lambda: torch.use_deterministic_algorithms(True),
     "detection of anomalies": lambda: torch.autograd.set_detect_anomaly(True),

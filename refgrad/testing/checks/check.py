@@ -32,6 +32,7 @@ from refgrad.transforms import jvp, vjp
 from refgrad.tree import flatten, is_leaf, leaves_as, paths, same_structure
 
 Function = Callable[..., Any]
+_TUPLES = "f_jvp gets two tuples with one entry for each argument: lambda args, tangents: np.cos(args[0]) * tangents[0]"
 _STREAM = 1  # distinguishes the generator from one with the same seed that made the user's arguments
 
 
@@ -106,12 +107,10 @@ def check_vjp(
             )
             scales.learn(("reverse", k), found, [y_bar])
             aggregation.add(what, found, question, (y_bar,), k, _values(got[k]), allowed)
-        tied_together = (
-            judge_ties(_of_active(f, balls, active), xs, [y_bar], expected, came, fmt, rng, loss)
-            if choices
-            else []
-        )
-        for tied in tied_together:
+        function, of_active = _of_active(f, balls, active), [names[k] for k in active]
+        for tied in (
+            judge_ties(function, xs, [y_bar], expected, came, fmt, rng, loss, of_active) if choices else []
+        ):
             k = active[tied.inputs[0]]
             aggregation.add(f"gradient of {names[k]}", tied.found, Question("reverse", kind_of), (y_bar,), k)
     return Report(
@@ -166,7 +165,12 @@ def check_jvp(
         of_formula = of_formula or _format_of_formula(
             _of_active(f, balls, active), [leaves[k] for k in active], y, args, fmt
         )
-        got, written = _evaluate(f_jvp, (tuple(args), rebuild(tangents)), of_formula)
+        try:
+            got, written = _evaluate(f_jvp, (tuple(args), rebuild(tangents)), of_formula)
+        except TypeError as error:
+            if type(error) is not TypeError:  # of refgrad, in its own words
+                raise
+            raise ArgumentError(f"f_jvp raised TypeError: {error}. {_TUPLES}") from error
         places = [*names_of(args), *[f"the tangent of {name}" for name in names_of(args)]]
         _add_written(aggregation, "f_jvp", places, written, Question("forward", kind_of))
         if isinstance(got, (tuple, list)):
@@ -179,6 +183,8 @@ def check_jvp(
         found, allowed = _compare(
             got, expected, fmt, what, scales.of(("forward", 0), tangents, expected, loss)
         )
+        if got is not None and np.shape(parts(got)[0]) == (len(args), *np.shape(parts(expected)[0])):
+            found = Comparison(note=f"{found.note}. {_TUPLES}")
         scales.learn(("forward", 0), found, tangents)
         aggregation.add(what, found, Question("forward", kind_of), tuple(tangents), 0, _values(got), allowed)
     return Report(

@@ -74,6 +74,7 @@ def judge_ties(
     fmt: Format,
     rng: np.random.Generator,
     loss: float = 0.0,
+    names: Sequence[str] = (),
 ) -> list[Tied]:
     """Judge the sums of the gradient over tied elements; an empty list, at almost no cost, where there are none.
 
@@ -83,12 +84,14 @@ def judge_ties(
     expected  their gradient by the reference, over Balls of ``fmt``
     got       the observed gradient: arrays, or Balls where its own error is known; None stands for zeros
     loss      what is known about a hidden formula, see imprecision.Hidden
+    names     of the inputs, for messages; "input 0" and so on where none are given
     """
     if not any(_may_be_open(x_bar, fmt) for x_bar in expected):
         return []
     seeds, sets = _choices(f, xs, y_bars, fmt)
     inputs = [_input(*fields, fmt, loss) for fields in zip(xs, got, expected, sets, strict=True)]
-    return _Search(f, inputs, seeds, fmt, rng).run()
+    names = names or [f"input {k}" for k in range(len(xs))]
+    return _Search(f, inputs, seeds, fmt, rng, names).run()
 
 
 def has_choices(
@@ -166,8 +169,9 @@ class _Search:
         seeds: list[PlainArray],
         fmt: Format,
         rng: np.random.Generator,
+        names: Sequence[str],
     ) -> None:
-        self.f, self.inputs, self.seeds, self.fmt, self.rng = f, inputs, seeds, fmt, rng
+        self.f, self.inputs, self.seeds, self.fmt, self.rng, self.names = f, inputs, seeds, fmt, rng, names
         self.left = _PASSES
 
     def run(self) -> list[Tied]:
@@ -221,7 +225,7 @@ class _Search:
             if not (np.isfinite(expected) and 2 * bound < np.sum(step * alone)):
                 return None  # hardly sharper than the elementwise bounds
             usual = sum(float(np.sum(np.abs(v))) * i.usual for v, i in zip(vs, self.inputs, strict=True))
-        what = _words(bucket, odd, moved)
+        what = _words(bucket, odd, [self.names[k] for k in moved])
         found = compare(observed, Ball(expected, bound, fmt), fmt, what, reach=bound + usual)
         return Tied(moved, found, tuple(vs))
 
@@ -235,13 +239,12 @@ def _flat(fields: Sequence[tuple[PlainArray, ...]], wide: Any) -> list[PlainArra
     return found
 
 
-def _words(bucket: PlainArray, odd: bool, moved: tuple[int, ...]) -> str:
+def _words(bucket: PlainArray, odd: bool, moved: Sequence[str]) -> str:
     """The name of the compared number in messages."""
     sizes = ", ".join(f"{x:.6g}" for x in np.sort(bucket)[:3]) + (", ..." if bucket.size > 3 else "")
-    names = " and ".join(f"input {k}" for k in moved)
     weighted = "" if bucket.size == 1 else ", weighted by value"
     signs = " by sign" if odd else ""
-    return f"gradient of {names} summed{signs} over tied elements of size {sizes}{weighted}"
+    return f"gradient of {' and '.join(moved)} summed{signs} over tied elements of size {sizes}{weighted}"
 
 
 __all__ = ["Tied", "judge_ties"]

@@ -83,8 +83,9 @@ def active_of(arguments: Sequence[Any], who: str) -> list[int]:
                 f"func(x.to_sparse(layout={x.layout})), (x.to_dense(),), reference=...)"
             )
         if not is_leaf(x) and any(isinstance(leaf, Tensor) for leaf in flatten(x)[0]):
+            together = "dict(a=a, b=b)" if isinstance(x, dict) else "[a, b]"
             raise ArgumentError(
-                f"input {k} is a {type(x).__name__} of tensors; each tensor is an input of its own: {who}(lambda a, b: func([a, b]), "
+                f"input {k} is a {type(x).__name__} of tensors; each tensor is an input of its own: {who}(lambda a, b: func({together}), "
                 "(a, b), reference=...)"
             )
     tensors = [k for k, x in enumerate(arguments) if isinstance(x, Tensor)]
@@ -110,6 +111,11 @@ def tensors_of(y: object) -> tuple[Tensor, ...]:
         if x.is_nested:
             raise ArgumentError(
                 f"output {k} of func is a nested tensor; dense tensors are expected. Judge lambda *xs: func(*xs).unbind()"
+            )
+        if x.is_quantized:
+            raise ArgumentError(
+                f"output {k} of func has the quantized dtype {x.dtype}; a floating-point dtype is expected. Judge lambda *xs: "
+                "func(*xs).dequantize()"
             )
         if x.layout != torch.strided:
             raise ArgumentError(

@@ -20,6 +20,7 @@ from refgrad.testing.checks.seeds import WHOLE
 from refgrad.testing.judging.verdict import ERROR, UNSUPPORTED, Comparison, Verdict
 from refgrad.torch.checking import (
     computed_inputs,
+    earlier_gradients,
     further_calls,
     kept_inputs,
     kinks,
@@ -51,6 +52,7 @@ from refgrad.tracing.ball import parts
 _USES = (
     one_graph.judge,
     computed_inputs.judge,
+    earlier_gradients.judge,
     further_calls.judge,
     overwritten.judge,
     reused_memory.judge,
@@ -136,6 +138,9 @@ class Check:
         if self.settings.forward:
             self._judge_forward()
             self.point.release(FORWARD)
+        for change in dict.fromkeys(self.point.evaluator.changes):
+            note = f"{change}; func has to leave the settings of torch as they are"
+            self.value.add("output 0", Comparison(note=note), first.question)
         return [aggregation.verdict() for aggregation in requested]
 
     def _set_wider(self, outputs: tuple[Tensor, ...]) -> None:

@@ -1,40 +1,60 @@
 """Inputs that other ops have computed, as the activations of a network are. Every other question is about leaves, as its weights are.
 
-A func may ask for ``x.is_leaf`` or for the type of a parameter, and has no ``.grad`` to add to.
+A func may ask for ``x.is_leaf`` or for the type of a parameter, and has no ``.grad`` to add to. In a layer both kinds come together.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from torch import Tensor
+from torch.nn import Parameter
 
 from refgrad.testing.judging.verdict import ERROR
 from refgrad.torch.checking.answered import Answered
 from refgrad.torch.checking.evaluation import Evaluator, Raised
+from refgrad.torch.checking.point import Point
 from refgrad.torch.refusal import described, refuses
 
-_WHEN = "with inputs that are no leaves"
+_MOST = 4  # inputs that are computed alone, at most
 
 
 def judge(answered: Answered) -> str:
-    """Add disagreements of values and gradients. Returns why nothing was judged, "" where it was."""
+    """Add disagreements of values and gradients. Returns why a question was not judged, "" where all were."""
     point = answered.point
-    try:
-        answer = Evaluator(_of_computed(point.func), point.arguments).reverse(
-            answered.request, answered.seeds
-        )
-    except Raised as raised:
-        words = f"{raised.where} raised {described(raised.error)}"
-        if raised.where == "call" or refuses(raised.error):
-            return f"not judged {_WHEN}: {words}"
-        answered.aggregation.failed(ERROR, f"{words} {_WHEN}")
-        return ""
-    answered.add_values(answer.outputs, _WHEN)
-    answered.add_gradients(answer.found, _WHEN)
+    for computed in _choices(point):
+        when = "with inputs that are no leaves"
+        if computed != point.active:
+            when = f"with no leaf as input {' and '.join(map(str, computed))}, and leaves as the others,"
+        try:
+            answer = Evaluator(_of_computed(point.func, computed), point.arguments).reverse(
+                answered.request, answered.seeds
+            )
+        except Raised as raised:
+            words = f"{raised.where} raised {described(raised.error)}"
+            if raised.where == "call" or refuses(raised.error):
+                return f"not judged {when}: {words}"
+            answered.aggregation.failed(ERROR, f"{words} {when}")
+            return ""
+        answered.add_values(answer.outputs, when)
+        answered.add_gradients(answer.found, when)
     return ""
 
 
-def _of_computed(func: Any) -> Any:
-    """func with copies of the differentiated inputs, which torch records."""
-    return lambda *xs: func(*[x.clone() if isinstance(x, Tensor) and x.requires_grad else x for x in xs])
+def _choices(point: Point) -> Iterator[tuple[int, ...]]:
+    """The inputs that are computed: all of them, all that are no parameters, and each of the first alone."""
+    parameters = [k for k in point.active if isinstance(point.arguments[k], Parameter)]
+    alone = [(k,) for k in point.active[:_MOST]]
+    activations = tuple(k for k in point.active if k not in parameters)
+    yield from (choice for choice in dict.fromkeys([point.active, activations, *alone]) if choice)
+
+
+def _of_computed(func: Any, computed: Collection[int]) -> Any:
+    """func with copies of these inputs, which torch records."""
+    return lambda *xs: func(
+        *[
+            x.clone() if k in computed and isinstance(x, Tensor) and x.requires_grad else x
+            for k, x in enumerate(xs)
+        ]
+    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 from torch import Tensor
 
@@ -12,6 +14,10 @@ from refgrad.torch.checking.evaluation import Answer
 from refgrad.torch.checking.memory import same_bits
 from refgrad.torch.checking.point import REVERSE, Point
 from refgrad.torch.checking.remarks import said
+
+_KEPT = (
+    "func is wrong there, or uses what it kept of a former call, such as a copy that it finds by an address"
+)
 
 
 def compare(
@@ -55,6 +61,26 @@ def compare(
         judged = point.compared(REVERSE, got, due, what, k, request, seeds)
         if not kinks.note(point, seeds, k, judged):
             aggregation.add(what, said(judged, what, when, advice), request.question)
+
+
+def compare_two_calls(
+    answered: Answered,
+    others: tuple[Any, ...],
+    factor: float,
+    first: Answer,
+    answer: Answer,
+    when: str,
+    advice: str,
+) -> None:
+    """Add disagreements of a call with ``others``, the inputs times ``factor``, and of the call with the inputs after it.
+
+    An answer that the two calls share may be kept from a call long before: it is judged for both.
+    """
+    point = answered.point
+    there = partial(point.another, point.func, point.reference.function, others)
+    compare(answered, there, first, f"with the inputs times {factor}", _KEPT, answer)
+    answered.add_values(answer.outputs, when, advice)
+    answered.add_gradients(answer.found, when, advice)
 
 
 def _equal(xs: Sequence[Tensor | None], ys: Sequence[Tensor | None]) -> list[int]:

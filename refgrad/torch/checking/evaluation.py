@@ -22,6 +22,7 @@ from refgrad.torch.checking.layouts import CONTIGUOUS, EXPANDED, arranged
 from refgrad.torch.checking.memory import GRADIENT, MemoryWatch, fingerprint, places, same_bits
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.forward_mode import dual_level, make_dual
+from refgrad.torch.side_effects import settings_restored
 
 # Calls between the forward and the backward of one: a ring of workspaces has two or three places.
 _FURTHER = 4
@@ -60,11 +61,13 @@ class Evaluator:
 
     single_backward   whether torch allows one backward for each call: torch.compile donates buffers of the forward to the backward
     by_backward       whether gradients are read from ``.grad``: torch refuses torch.autograd.grad for reentrant checkpoints
+    changes           of torch's settings by func and its backward, which are undone. A seed may be set, so that dropout draws the same
     """
 
     def __init__(self, func: Callable[..., Any], arguments: Sequence[Any]) -> None:
         self.func, self.arguments = func, tuple(arguments)
         self.single_backward = self.by_backward = False
+        self.changes: list[str] = []
         self._places: set[int] = set()
 
     def outputs(self, request: Request) -> Answer:
@@ -115,6 +118,7 @@ class Evaluator:
 
         if not used_outputs:
             return answer
+        where = "backward"
         try:
             once = self.single_backward
             try:
@@ -128,13 +132,14 @@ class Evaluator:
             ]
             if twice:
                 answer.found = tuple(None if g is None else g.clone() for g in answer.found)
+                where = "a second backward of one graph, with retain_graph=True,"
                 again = self.reverse(request, cotangents).found if self.single_backward else gradients()
                 if not all(map(_same, answer.found, again)):
                     answer.again = again
         except Raised:
             raise
         except Exception as error:
-            raise Raised(error, "backward") from error
+            raise Raised(error, where) from error
         if recorded and not self.single_backward and not self.by_backward:
             try:
                 found = gradients(record=True)
@@ -271,6 +276,14 @@ class Evaluator:
         self, ys: Sequence[Tensor], xs: Sequence[Tensor], y_bars: Sequence[Tensor], **options: bool
     ) -> tuple[Tensor | None, ...]:
         """The gradients of leaves, by torch.autograd.grad or by ``backward``."""
+        with settings_restored("seed") as changes:
+            found = self._asked(ys, xs, y_bars, **options)
+        self.changes += changes
+        return found
+
+    def _asked(
+        self, ys: Sequence[Tensor], xs: Sequence[Tensor], y_bars: Sequence[Tensor], **options: bool
+    ) -> tuple[Tensor | None, ...]:
         if not self.by_backward:
             try:
                 return torch.autograd.grad(ys, xs, y_bars, allow_unused=True, **options)
@@ -366,9 +379,11 @@ class Evaluator:
     def _call(self, arguments: list[Any], lazily: str = "") -> tuple[Tensor, ...]:
         func = lazy_variants(self.func)[lazily] if lazily else self.func
         try:
-            y = func(*arguments)
+            with settings_restored("seed") as changes:
+                y = func(*arguments)
         except Exception as error:
             raise Raised(error, "call") from error
+        self.changes += changes
         return tensors_of(y)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,11 +17,10 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from refgrad.torch.checking.answered import Answered
-from refgrad.torch.checking.elsewhere import compare
+from refgrad.torch.checking.elsewhere import compare_two_calls
 from refgrad.torch.checking.evaluation import Answer, Raised
 from refgrad.torch.checking.further_calls import FACTORS, scaled
 from refgrad.torch.checking.layouts import CONTIGUOUS
-from refgrad.torch.checking.overwritten import BEFORE
 from refgrad.torch.refusal import described
 
 _WHEN = "where the inputs lie in memory that inputs of a former call have given back,"
@@ -53,10 +51,7 @@ def judge(answered: Answered) -> str:
             answer = evaluator.differentiated(request, _placed(point.arguments, blocks), seeds)
         except Raised as raised:
             return f"not judged {_WHEN} {raised.where} raised {described(raised.error)}"
-        there = partial(point.another, point.func, point.reference.function, others)
-        compare(answered, there, first, f"with the inputs times {factor}", BEFORE, answer)
-        answered.add_values(answer.outputs, _WHEN, _ADVICE)
-        answered.add_gradients(answer.found, _WHEN, _ADVICE)
+        compare_two_calls(answered, others, factor, first, answer, _WHEN, _ADVICE)
         return ""
     return ""
 

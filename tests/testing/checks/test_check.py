@@ -91,6 +91,9 @@ def test_nothing_differentiable_is_an_error() -> None:
         (lambda f, v: check_vjp(f, lambda y_bar, x: "?", (X,)), DtypeError, "what f_vjp returned is '\\?'; arrays of numbers"),
         (lambda f, v: check_vjp(lambda x: np.exp(1j * x), v, (X,)), DtypeError, "what <lambda> returned has dtype complex"),
         (lambda f, v: check_vjp(f, lambda y_bar, x: 1j * y_bar, (X,)), DtypeError, "what f_vjp returned has dtype complex"),
+        (lambda f, v: check_jvp(f, lambda x, x_dot: 2 * x * x_dot, (X,)), ArgumentError,
+         r"f_jvp raised TypeError: .*\. f_jvp gets two tuples .*args\[0\]\) \* tangents\[0\]"),
+        (lambda f, v: check_jvp(f, lambda x, y, x_dot, y_dot: x_dot, (X,)), ArgumentError, "f_jvp raised TypeError: .* two tuples"),
         (lambda f, v: check_jvp(f, lambda x, x_dot: 1j * x_dot[0], (X,)), DtypeError, "what f_jvp returned has dtype complex"),
         (lambda f, v: check_jvp(f, lambda x, x_dot: "?", (X,)), DtypeError, "what f_jvp returned is '\\?'"),
         (lambda f, v: check_vjp(lambda x: None, v, (X,)), DtypeError, "what <lambda> returned is None; .*without a return"),
@@ -201,8 +204,19 @@ def test_tied_elements_are_judged_together() -> None:
         return y_bar[:, None] * (x == np.max(x, -1, keepdims=True))
 
     assert check_vjp(lambda x: np.max(x, -1), shared, (x,))
-    with pytest.raises(GradientMismatch, match="tied elements"):
+    with pytest.raises(GradientMismatch, match="gradient of argument 0 summed over tied elements"):
         check_vjp(lambda x: np.max(x, -1), twice, (x,))
+    same = np.arange(3.0)
+    with pytest.raises(GradientMismatch, match="gradient of argument 1 and argument 2 summed over tied"):
+        check_vjp(lambda _, x, y: np.maximum(x, y), lambda g, *xs: (None, g, g), (2, same, same))
+
+
+def test_a_shape_that_comes_from_the_tuple_of_tangents_says_so() -> None:
+    report = check_jvp(np.sin, lambda xs, x_dot: np.cos(xs[0]) * x_dot, (X,), raise_exception=False)
+    assert "has shape (1, 7), expected (7,). f_jvp gets two tuples" in report.summary()
+    other = check_jvp(np.sin, lambda xs, x_dots: x_dots[0][:2], (X,), raise_exception=False).summary()
+    assert "has shape (2,), expected (7,)" in other
+    assert "two tuples" not in other
 
 
 def into_the_cotangent(y_bar, x):

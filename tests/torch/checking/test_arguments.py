@@ -34,7 +34,8 @@ def test_inputs_that_require_a_gradient_or_all_of_floating_point() -> None:
     [
         ((torch.arange(2), "a"), DtypeError, "got \\['torch.int64', 'str'\\]"),
         ((np.ones(2),), DtypeError, "Pass torch.tensor"),
-        (([torch.ones(2)],), ArgumentError, "input 0 is a list of tensors"),
+        (([torch.ones(2)],), ArgumentError, "input 0 is a list of tensors.*func\\(\\[a, b\\]\\)"),
+        (({"a": torch.ones(2)},), ArgumentError, r"input 0 is a dict of tensors.*func\(dict\(a=a, b=b\)\)"),
         ((torch.eye(2).to_sparse(),), ArgumentError, "input 0 has the layout torch.sparse_coo; a dense"),
         ((prototype(torch.eye(2).to_sparse_csr),), ArgumentError, r"to_sparse\(layout=torch.sparse_csr\)"),
         (
@@ -94,6 +95,10 @@ def test_outputs_are_one_or_several_without_those_that_are_none() -> None:
         (lambda x: torch.nested.nested_tensor([x[0], x[1]]), "output 1 of func is a nested tensor; .*unbind"),
         (lambda x: x.to_sparse(), "output 1 of func has the layout torch.sparse_coo; .*to_dense"),
         (lambda x: x.to_sparse_csr(), "output 1 of func has the layout torch.sparse_csr; .*to_dense"),
+        (
+            lambda x: torch.quantize_per_tensor(x, 0.5, 0, torch.qint8),
+            "output 1 of func has the quantized dtype torch.qint8; .*dequantize",
+        ),
         (lambda x: x.to_mkldnn(), "output 1 of func has the layout torch._mkldnn; .*to_dense"),
     ],
 )

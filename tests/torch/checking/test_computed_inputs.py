@@ -71,3 +71,63 @@ def test_a_backward_that_raises_for_them_is_an_error() -> None:
     report = judged(Square.apply)
     assert report.status == "error"
     assert "backward raised ValueError: no leaf with inputs that are no leaves" in report.summary()
+
+
+def linear(factor):
+    """x wᵀ, whose gradient of w is wrong by ``factor`` where x has been computed and w is a leaf."""
+
+    class Linear(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, w, b):
+            ctx.factor = factor if w.is_leaf and not x.is_leaf else 1.0
+            ctx.save_for_backward(x, w)
+            return x @ w.mT + b
+
+        @staticmethod
+        def backward(ctx, y_bar):
+            x, w = ctx.saved_tensors
+            return y_bar @ w, ctx.factor * y_bar.mT @ x, y_bar.sum(0)
+
+    return Linear.apply
+
+
+def judged_layer(factor, made=lambda w: w):
+    generator = torch.Generator().manual_seed(1)
+    x, w, b = (torch.randn(shape, generator=generator) for shape in ((3, 4), (2, 4), (2,)))
+    return gradcheck(
+        linear(factor),
+        (x.requires_grad_(), made(w).requires_grad_(), made(b).requires_grad_()),
+        reference=lambda x, w, b: x @ w.T + b,
+        raise_exception=False,
+    )
+
+
+@pytest.mark.parametrize("made", [lambda w: w, torch.nn.Parameter])
+def test_a_computed_input_comes_beside_leaves(made) -> None:
+    report = judged_layer(0.5, made)
+    assert report.status == "disagree"
+    assert "with no leaf as input 0, and leaves as the others, got" in report.summary()
+    assert judged_layer(1.0, made).status == "agree"
+
+
+def test_parameters_are_leaves_beside_several_computed_inputs() -> None:
+    class Product(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, q, k, w):
+            ctx.factor = 0.5 if w.is_leaf and not q.is_leaf and not k.is_leaf else 1.0
+            ctx.save_for_backward(q, k, w)
+            return q * k * w
+
+        @staticmethod
+        def backward(ctx, y_bar):
+            q, k, w = ctx.saved_tensors
+            return y_bar * k * w, y_bar * q * w, ctx.factor * y_bar * q * k
+
+    report = gradcheck(
+        Product.apply,
+        ((X + 0).requires_grad_(), (X + 1).requires_grad_(), torch.nn.Parameter(X + 2)),
+        reference=lambda q, k, w: q * k * w,
+        raise_exception=False,
+    )
+    assert report.status == "disagree"
+    assert "with no leaf as input 0 and 1, and leaves as the others, got" in report.summary()

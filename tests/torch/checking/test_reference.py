@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("torch")
 
 from refgrad.bounds.formats import FORMATS
-from refgrad.errors import ArgumentError
+from refgrad.errors import ArgumentError, DtypeError
 from refgrad.torch.checking.reference import Reference, perturbed
 from refgrad.tracing.ball import Ball, exact, parts
 from tests.within import assert_within
@@ -92,3 +92,12 @@ def test_a_gradient_from_the_value_moves_by_the_second_derivative_over_the_first
     assert np.array_equal(beside, np.abs(powers) * found)
     assert reference(np.cumsum, X).sensitivity_to_value(y_bar) is None  # not elementwise
     assert reference(np.multiply, X, W).sensitivity_to_value(y_bar) is None
+
+
+@pytest.mark.parametrize("f", [lambda x: {"a": x}, lambda x: (x, (x, x))])
+def test_a_container_among_the_outputs_is_named_with_what_is_expected(f) -> None:
+    with pytest.raises(
+        DtypeError,
+        match=r"what reference returned is a (dict|tuple); .* Return an array, or a tuple of arrays",
+    ):
+        reference(f, X)
