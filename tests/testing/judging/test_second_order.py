@@ -20,7 +20,7 @@ from refgrad.testing.judging.second_order import (
     without_second,
     without_transposed,
 )
-from refgrad.testing.judging.verdict import DISAGREE, ERROR, IMPRECISE
+from refgrad.testing.judging.verdict import AGREE, DISAGREE, ERROR, IMPRECISE, UNDECIDED
 from refgrad.torch.observe import observe
 from refgrad.tracing.ball import parts
 
@@ -161,4 +161,32 @@ def test_a_product_with_an_exponent_underflows_before_the_quotient() -> None:
     case = Case("functions", graph, x, {"x": small}, small, "float16", order=2)
     seen = observe(case)
     assert statuses(case, seen)[REVERSE_OVER_REVERSE] == IMPRECISE
+    assert statuses(case, made_wrong(seen, REVERSE_OVER_REVERSE))[REVERSE_OVER_REVERSE] == DISAGREE
+
+
+@pytest.mark.parametrize(
+    ("function", "dtype", "a", "x", "y_bar", "x_dot"),
+    [
+        ("gammaincc", "bfloat16", 2.75, 1.7265625, 1.0, 2.0),
+        ("gammainc", "bfloat16", 1.9921875, 1.0, -1.25, 1.75),
+        ("gammainc", "float16", 2.001953125, 1.0, -1.0, -1.75),
+        ("gammainc", "float32", 2.2288424968719482, 1.2290291786193848, -0.25, -1.5),
+    ],
+)
+def test_a_product_with_an_exponent_is_rounded_before_the_quotient(
+    function: str, dtype: str, a: float, x: float, y_bar: float, x_dot: float
+) -> None:
+    """Near x = a - 1 the slope of the density of gammainc, d (a - 1)/x - d, is the rounding of the first term."""
+    name = "float16" if dtype == "float16" else "float32"
+    graph = Graph()
+    graph.nodes += [
+        Node(value=np.array([a], name)),
+        Node(name="x"),
+        Node(op=FUNCTIONS[f"special.{function}"], of=(0, 1)),
+    ]
+    graph.outputs = (2,)
+    moved, sent = np.array([x_dot], name), np.array([y_bar], name)
+    case = Case("functions", graph, {"x": np.array([x], name)}, {"x": moved}, sent, dtype, order=2)
+    seen = observe(case)
+    assert statuses(case, seen)[REVERSE_OVER_REVERSE] in (AGREE, UNDECIDED)  # undecided where the bound exceeds the number
     assert statuses(case, made_wrong(seen, REVERSE_OVER_REVERSE))[REVERSE_OVER_REVERSE] == DISAGREE
