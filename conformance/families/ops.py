@@ -25,7 +25,7 @@ from refgrad.testing.cases.case import Case
 from refgrad.testing.cases.grid import exact_at, rounds_nothing
 from refgrad.testing.cases.source import Source
 
-from .arrays import EXACT, carrier, few_digits, finish, numbers, offered, rounded, style_of_case
+from .arrays import EXACT, carrier, finish, numbers, offered, rounded, style_of_case
 from .lengthened import long_arrays, long_axis
 from .wide import length
 
@@ -277,11 +277,7 @@ def ops(source: Source, dtype: str, among: Collection[str] = (), exact: bool | N
         longer = long_arrays(source, operands)
         return case if longer is None else _case_of(source, op, longer, params, dtype, exact)
     longer = None if exact else long_axis(source, op, operands, params)
-    if longer is None:
-        return case
-    # Second derivatives along a long axis are not judged in formats of few digits.
-    order = 1 if few_digits(dtype) else 2
-    return replace(_case_of(source, op, longer, params, dtype), order=order)
+    return case if longer is None else _case_of(source, op, longer, params, dtype)
 
 
 def _case_of(

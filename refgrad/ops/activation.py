@@ -101,7 +101,7 @@ slope: Op = register(
 
 def _rounded_slope(x: Array) -> Array:
     """The slope as kernels form it, of every order: from one rounded s."""
-    s = _sigmoid_of_kernels(x)
+    s = sigmoid_of_kernels(x)
     return s * (1 - s)
 
 
@@ -129,7 +129,7 @@ sigmoid: Op = register(
     slopes=(exact_slopes.sigmoid_slope,),
 )  # fmt: skip
 
-_sigmoid_of_kernels = _BY_COMPLEMENT.of(sigmoid)
+sigmoid_of_kernels = _BY_COMPLEMENT.of(sigmoid)
 
 
 def _quotient_rounding(run: Evaluation) -> Array:
@@ -218,8 +218,8 @@ softplus = register(
     usual=(
         Formula(
             "s(1 - s) with s = sigmoid(x) for the second derivative, which cancels for large x",
-            jvp=lambda x_dot, x, threshold: underflowing(x_dot * _sided_by(threshold, x, _sigmoid_of_kernels(x))),
-            vjp=lambda y_bar, x, threshold: underflowing(y_bar * _sided_by(threshold, x, _sigmoid_of_kernels(x))),
+            jvp=lambda x_dot, x, threshold: underflowing(x_dot * _sided_by(threshold, x, sigmoid_of_kernels(x))),
+            vjp=lambda y_bar, x, threshold: underflowing(y_bar * _sided_by(threshold, x, sigmoid_of_kernels(x))),
             blind=True,
         ),
         Formula(
@@ -257,8 +257,8 @@ log_sigmoid = register(
     usual=(
         Formula(
             "s(1 - s) with s = sigmoid(-x) for the second derivative, which cancels for negative x",
-            jvp=lambda x_dot, x: x_dot * _sigmoid_of_kernels(-x),
-            vjp=lambda y_bar, x: y_bar * _sigmoid_of_kernels(-x),
+            jvp=lambda x_dot, x: x_dot * sigmoid_of_kernels(-x),
+            vjp=lambda y_bar, x: y_bar * sigmoid_of_kernels(-x),
             blind=True,
         ),
         Formula(

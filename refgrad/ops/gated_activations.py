@@ -19,7 +19,7 @@ from refgrad.formula import Formula
 from refgrad.op import Op, register
 from refgrad.op.traits import ELEMENTWISE, InGraphs
 from refgrad.ops import exact_slopes
-from refgrad.ops.activation import sigmoid, slope, softplus
+from refgrad.ops.activation import sigmoid, sigmoid_of_kernels, slope, softplus
 from refgrad.ops.compensated import in_float64, times_exp
 from refgrad.quiet import unwarned
 
@@ -173,8 +173,8 @@ silu = register(
     usual=(
         Formula(
             "s(1 + x(1 - s)) from one s = sigmoid(x): the difference 1 - s cancels for large x",
-            jvp=lambda x_dot, x: x_dot * sigmoid(x) * (1 + x * (1 - sigmoid(x))),
-            vjp=lambda y_bar, x: (y_bar * sigmoid(x)) * (1 + x * (1 - sigmoid(x))),
+            jvp=lambda x_dot, x: x_dot * sigmoid_of_kernels(x) * (1 + x * (1 - sigmoid_of_kernels(x))),
+            vjp=lambda y_bar, x: (y_bar * sigmoid_of_kernels(x)) * (1 + x * (1 - sigmoid_of_kernels(x))),
             blind=True,
         ),
     ),

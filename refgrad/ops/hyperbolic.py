@@ -190,6 +190,10 @@ tanh = register(
 )  # fmt: skip
 
 
+# The first of these formulas, for ops whose slope contains tanh.
+tanh_of_kernels = tanh.usual[0].of(tanh)
+
+
 # hypot(x, 1) does not overflow where x^2 + 1 does. Its reciprocal is multiplied, as kernels do: they round x^2, the sum (together one
 # u in the root), the reciprocal root and the product.
 def _root_of_one_plus_square(x: Array) -> Array:

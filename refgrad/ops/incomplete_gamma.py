@@ -20,6 +20,7 @@ from refgrad.op import Op, register
 from refgrad.ops import incomplete_gamma_series as series
 from refgrad.ops.compensated import in_float64
 from refgrad.ops.gamma_series import log_gamma
+from refgrad.ops.products import ghost
 
 
 @in_float64
@@ -111,8 +112,12 @@ def _density_rounding(run: Evaluation) -> Array:
 
 
 def _relative(a: Array, x: Array) -> Array:
-    """(a - 1)/x - 1, the slope of the logarithm of the density; -1 at a = 1, for any x. At -0, too, x comes from above."""
-    return np.where(a == 1, 0.0, (a - 1) / np.abs(x)) - 1
+    """(a - 1)/x - 1, the slope of the logarithm of the density; -1 at a = 1, for any x. At -0, too, x comes from above.
+
+    Kernels subtract the density from its product with a - 1, divided by x: the product, which cancels near x = a - 1, is one rounding more.
+    """
+    share = np.where(a == 1, 0.0, (a - 1) / np.abs(x))
+    return share + ghost(share) - 1
 
 
 def _of_the_power(y_dot: Array, a: Array, x: Array) -> Array:

@@ -20,7 +20,8 @@ from refgrad.formula import Formula
 from refgrad.op import register
 from refgrad.op.traits import PARAMETRISED, InGraphs, Mistakes
 from refgrad.ops import params_in_graphs
-from refgrad.ops.weighted_rows import count, shift, tops
+from refgrad.ops.shifted_means import by_shifted_means, shifted_mean
+from refgrad.ops.weighted_rows import count, shift, tamed, tops
 
 
 def _logsumexp(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
@@ -96,25 +97,17 @@ _AXES: tuple[tuple[tuple[int, ...], Any], ...] = (
 )  # fmt: skip
 
 
-def _tamed(x: Array, axis: Any) -> PlainArray:
-    """The same weights from finite elements and -inf: elements +inf share alike, and a row of -inf is one of zeros."""
-    top = x == np.inf
-    row = np.any(top, axis=axis, keepdims=True)
-    x = np.where(row, np.where(top, 0.0, -np.inf), x)
-    return np.where(np.all(x == -np.inf, axis=axis, keepdims=True), 0.0, x)
-
-
 def _weights(x: Array, axis: Any = None) -> Array:
     """exp(x)/sum(exp(x)); 0 where all elements are -inf."""
     x = np.asarray(x)
-    e = np.exp(_tamed(x, axis) - shift(x, axis))
+    e = np.exp(tamed(x, axis) - shift(x, axis))
     return np.where(x == -np.inf, 0.0, e / np.sum(e, axis=axis, keepdims=True)).astype(x.dtype, copy=False)
 
 
 def _weights_rounding(run: Evaluation) -> Any:
     """As for softmax; and the error of the reciprocal of the sum, as the derivative of a logarithm, where a profile has one."""
     fmt, y, xs, params = run.fmt, run.y, run.xs, run.params
-    radius = _softmax_rounding(run._replace(forward=None, xs=(_tamed(xs[0], params["axis"]),)))
+    radius = _softmax_rounding(run._replace(forward=None, xs=(tamed(xs[0], params["axis"]),)))
     if fmt.ulp_table["reciprocal"] > 0.5:
         carried = bounds.zero(radius)
         radius = carried + 2 * fmt.ulp("reciprocal") * fmt.u * (y + carried)
@@ -156,6 +149,10 @@ logsumexp = register(
             jvp=lambda x_dot, x, y, axis, keepdims: np.sum(x_dot * _usual_weights(x, y, axis, keepdims), axis=axis, keepdims=keepdims),
             vjp=lambda y_bar, x, y, axis, keepdims: _expand(y_bar, x.shape, axis, keepdims) * _usual_weights(x, y, axis, keepdims),
             blind=True,
+        ),
+        by_shifted_means(
+            jvp=lambda x_dot, x, y, axis: np.reshape(shifted_mean(x_dot, x, axis), y.shape),
+            vjp=lambda y_bar, x, axis, keepdims: _expand(y_bar, x.shape, axis, keepdims) * logsumexp_weights(x, axis=axis),
         ),
     ),
     sums=True, reduces=np.logaddexp,
@@ -279,6 +276,12 @@ log_softmax = register(
         Special(([-np.inf, -np.inf],), [np.nan, np.nan], (None,), "0/0"),
         Special(([1e4, 1e4],), [-np.log(2), -np.log(2)], _ZEROS, "equal huge logits"),
     ),
+    usual=(
+        by_shifted_means(
+            jvp=lambda x_dot, x, axis: x_dot - shifted_mean(x_dot, x, axis),
+            vjp=lambda y_bar, y, axis: y_bar - np.exp(y) * np.sum(y_bar, axis=axis, keepdims=True),
+        ),
+    ),
     sums=True,
     mistakes=Mistakes(incomplete=Formula("without the sum", jvp=lambda x_dot: x_dot, vjp=lambda y_bar: y_bar)),
     in_graphs=InGraphs(PARAMETRISED, 12, params=params_in_graphs.one_axis),
@@ -321,6 +324,12 @@ def _cross_entropy_slope(y_bar: Array | float, x: Array, labels: Any, axis: int)
     """(softmax - one-hot)/N, formed as exp(log_softmax) s - one-hot s, so that -inf logits stay out of it."""
     scale = y_bar / np.size(labels)
     return np.exp(log_softmax(x, axis=axis)) * scale - np.where(_chosen(x.shape, labels, axis), scale, 0.0)
+
+
+def _shifted_tangent(x_dot: Array, x: Array, labels: Any, axis: int) -> Array:
+    """The mean over all labels of what forward mode takes from the logit of each."""
+    moved = shifted_mean(x_dot, x, axis) - x_dot
+    return np.sum(np.where(_chosen(x.shape, labels, axis), moved, 0.0)) / np.size(labels)
 
 
 def _label_weights(x: Array, labels: Any, axis: int) -> Array:
@@ -375,6 +384,7 @@ cross_entropy = register(
     torch=_torch_cross_entropy,
     domain=sampled(_draw_cross_entropy),
     special=(Special(([0.0, -np.inf],), 0.0, _ZEROS, "a weight of 0", (("labels", np.array(0)),)),),
+    usual=(by_shifted_means(jvp=_shifted_tangent, vjp=_cross_entropy_slope),),
     sums=True,
     mistakes=Mistakes(
         terms=lambda _, labels, **__: np.size(labels),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from refgrad.arrays import Array
+from refgrad.arrays import Array, PlainArray
 from refgrad.bounds.exactness import VANISHING
 
 
@@ -14,6 +14,14 @@ def shift(x: Array, axis: Any) -> Array:
     """The maximum along axis; 0 where it is infinite or the axis is empty."""
     m = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
     return np.where(np.isfinite(m), m, 0).astype(x.dtype)
+
+
+def tamed(x: Array, axis: Any) -> PlainArray:
+    """The same weights from finite elements and -inf: elements +inf share alike, and a row of -inf is one of zeros."""
+    top = x == np.inf
+    row = np.any(top, axis=axis, keepdims=True)
+    x = np.where(row, np.where(top, 0.0, -np.inf), x)
+    return np.where(np.all(x == -np.inf, axis=axis, keepdims=True), 0.0, x)
 
 
 def count(x: Array, axis: Any) -> int:

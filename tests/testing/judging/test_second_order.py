@@ -20,7 +20,7 @@ from refgrad.testing.judging.second_order import (
     without_second,
     without_transposed,
 )
-from refgrad.testing.judging.verdict import DISAGREE, ERROR, IMPRECISE
+from refgrad.testing.judging.verdict import AGREE, DISAGREE, ERROR, IMPRECISE, UNDECIDED
 from refgrad.torch.observe import observe
 from refgrad.tracing.ball import parts
 
@@ -162,3 +162,76 @@ def test_a_product_with_an_exponent_underflows_before_the_quotient() -> None:
     seen = observe(case)
     assert statuses(case, seen)[REVERSE_OVER_REVERSE] == IMPRECISE
     assert statuses(case, made_wrong(seen, REVERSE_OVER_REVERSE))[REVERSE_OVER_REVERSE] == DISAGREE
+
+
+@pytest.mark.parametrize(
+    ("function", "dtype", "a", "x", "y_bar", "x_dot"),
+    [
+        ("gammaincc", "bfloat16", 2.75, 1.7265625, 1.0, 2.0),
+        ("gammainc", "bfloat16", 1.9921875, 1.0, -1.25, 1.75),
+        ("gammainc", "float16", 2.001953125, 1.0, -1.0, -1.75),
+        ("gammainc", "float32", 2.2288424968719482, 1.2290291786193848, -0.25, -1.5),
+    ],
+)
+def test_a_product_with_an_exponent_is_rounded_before_the_quotient(
+    function: str, dtype: str, a: float, x: float, y_bar: float, x_dot: float
+) -> None:
+    """Near x = a - 1 the slope of the density of gammainc, d (a - 1)/x - d, is the rounding of the first term."""
+    name = "float16" if dtype == "float16" else "float32"
+    graph = Graph()
+    graph.nodes += [
+        Node(value=np.array([a], name)),
+        Node(name="x"),
+        Node(op=FUNCTIONS[f"special.{function}"], of=(0, 1)),
+    ]
+    graph.outputs = (2,)
+    moved, sent = np.array([x_dot], name), np.array([y_bar], name)
+    case = Case("functions", graph, {"x": np.array([x], name)}, {"x": moved}, sent, dtype, order=2)
+    seen = observe(case)
+    # Undecided where the bound exceeds the number.
+    assert statuses(case, seen)[REVERSE_OVER_REVERSE] in (AGREE, UNDECIDED)
+    assert statuses(case, made_wrong(seen, REVERSE_OVER_REVERSE))[REVERSE_OVER_REVERSE] == DISAGREE
+
+
+@pytest.mark.parametrize("name", ["logsumexp", "log_softmax", "cross_entropy"])
+def test_what_was_rounded_along_a_long_axis_is_not_wrong_at_the_largest_element(name: str) -> None:
+    rng = np.random.default_rng(35)
+    x = (rng.integers(-39, 40, (512, 2)) / 128).astype("float32")
+    params = {"axis": 0, **({"labels": np.array([448, 315])} if name == "cross_entropy" else {})}
+    graph = Graph.record(lambda x: REGISTRY[name](x, **params), x)
+    inputs = {next(iter(graph.inputs)): x}
+    moved = {k: (rng.integers(-7, 9, x.shape) / 4).astype("float32") for k in inputs}
+    y_bar = np.ones(np.shape(REGISTRY[name].forward(x, **params)), "float32")
+    case = Case("ops", graph, inputs, moved, y_bar, "bfloat16", order=2)
+    seen = observe(case)
+    found = {v.mode: v.status for v in judge(case, seen)}
+    assert DISAGREE not in found.values()
+    assert statuses(case, made_wrong(seen, REVERSE_OVER_FORWARD))[REVERSE_OVER_FORWARD] == DISAGREE
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "x", "y_bar", "x_dot"),
+    [
+        ("silu", "bfloat16", 6.5625, 0.75, 1.0),
+        ("silu", "bfloat16", 86.0, 1.0, -1.5),
+        ("silu", "float16", 9.625, -1.75, 2.0),
+        ("tanhshrink", "bfloat16", 3.421875, 2.0, 2.0),
+        ("tanhshrink", "bfloat16", -3.453125, -2.0, 0.75),
+        ("tanhshrink", "float16", 4.51171875, 1.0, 1.0),
+    ],
+)
+def test_a_second_derivative_from_one_rounded_value_loses_its_digits_far_out(
+    name: str, dtype: str, x: float, y_bar: float, x_dot: float
+) -> None:
+    """1 - s and 1 - t^2, of which nothing is left where the sigmoid or the tangent comes near 1."""
+    graph = Graph()
+    graph.nodes += [Node(name="x"), Node(op=REGISTRY[name], of=(0,))]
+    graph.outputs = (1,)
+    at, moved, sent = [
+        np.array([a], "float16" if dtype == "float16" else "float32") for a in (x, x_dot, y_bar)
+    ]
+    case = Case("ops", graph, {"x": at}, {"x": moved}, sent, dtype, order=2)
+    seen = observe(case)
+    assert DISAGREE not in statuses(case, seen).values()
+    for mode in (REVERSE_OVER_REVERSE, FORWARD_OVER_REVERSE, REVERSE_OVER_FORWARD):
+        assert statuses(case, made_wrong(seen, mode))[mode] == DISAGREE
