@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError, NoRuleError
+from refgrad.formula import Formula
 from refgrad.nn import layer_draws
 from refgrad.nn.arguments import array_of
-from refgrad.nn.normalized_exponentials import softmax
+from refgrad.nn.normalized_exponentials import logsumexp, softmax
 from refgrad.op import Traced, twin
 from refgrad.tracing.differentiable_arguments import plain
 
 
-@twin(
-    torch=lambda torch, query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa: (
-        torch.nn.functional.scaled_dot_product_attention(
-            query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
-        )
-    ),
-    draw=layer_draws.attention,
-)
-def scaled_dot_product_attention(
+def by_logarithm(scores: Array, axis: int) -> Array:
+    """The probabilities as exp(s - logsumexp(s))."""
+    return np.exp(scores - logsumexp(scores, axis, keepdims=True))
+
+
+BY_LOGARITHM = "probabilities as exp(s - logsumexp(s)) (torch's fused backward)"
+
+
+def _attended(
+    normalized: Callable[..., Array],
     query: Array,
     key: Array,
     value: Array,
@@ -34,15 +38,7 @@ def scaled_dot_product_attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Array:
-    """softmax(scale query key^T + mask) value: shapes (..., l, e), (..., s, e) and (..., s, v) to (..., l, v).
-
-    ``scale`` is 1/sqrt(e) unless given. ``attn_mask`` broadcasts to (..., l, s): a plain array of booleans, True where a key takes part,
-    or numbers that are added. ``is_causal`` lets key j take part for query i where j <= i, and goes without a mask. A query for which
-    no key takes part gets 0, as in torch from 2.5 on. With ``enable_gqa`` query head h of H uses key and value head h // (H/heads).
-    Vaswani et al., "Attention is all you need" (2017).
-
-    Raises ArgumentError where shapes or parameters do not fit, NoRuleError for a dropout.
-    """
+    """scaled_dot_product_attention with this function from scores to probabilities."""
     who = "scaled_dot_product_attention"
     q, k, v = array_of(query), array_of(key), array_of(value)
     if dropout_p:
@@ -69,10 +65,41 @@ def scaled_dot_product_attention(
     elif attn_mask is not None:
         scores, taken = _masked(scores, attn_mask, who)
     if taken is None:
-        return np.matmul(softmax(scores, axis=-1), v)
+        return np.matmul(normalized(scores, axis=-1), v)
     some = np.any(taken, axis=-1, keepdims=True)
     scores = np.where(taken | ~some, scores, np.asarray(-np.inf, scores.dtype))
-    return np.where(some, np.matmul(softmax(scores, axis=-1), v), np.zeros((), v.dtype))
+    return np.where(some, np.matmul(normalized(scores, axis=-1), v), np.zeros((), v.dtype))
+
+
+@twin(
+    torch=lambda torch, query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa: (
+        torch.nn.functional.scaled_dot_product_attention(
+            query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
+        )
+    ),
+    draw=layer_draws.attention,
+    usual=(Formula(BY_LOGARITHM, functools.partial(_attended, by_logarithm)),),
+)
+def scaled_dot_product_attention(
+    query: Array,
+    key: Array,
+    value: Array,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Array:
+    """softmax(scale query key^T + mask) value: shapes (..., l, e), (..., s, e) and (..., s, v) to (..., l, v).
+
+    ``scale`` is 1/sqrt(e) unless given. ``attn_mask`` broadcasts to (..., l, s): a plain array of booleans, True where a key takes part,
+    or numbers that are added. ``is_causal`` lets key j take part for query i where j <= i, and goes without a mask. A query for which
+    no key takes part gets 0, as in torch from 2.5 on. With ``enable_gqa`` query head h of H uses key and value head h // (H/heads).
+    Vaswani et al., "Attention is all you need" (2017).
+
+    Raises ArgumentError where shapes or parameters do not fit, NoRuleError for a dropout.
+    """
+    return _attended(softmax, query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
 
 
 def _shared(z: Array, q: Array, name: str, who: str) -> Array:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from refgrad.arrays import Array
 from refgrad.errors import ArgumentError, NoRuleError
+from refgrad.formula import Formula
 from refgrad.nn import attention_draws
 from refgrad.nn.arguments import array_of, fixed
+from refgrad.nn.attention import BY_LOGARITHM, by_logarithm
 from refgrad.nn.layers import linear
 from refgrad.nn.normalized_exponentials import softmax
 from refgrad.op import Traced, twin
@@ -31,7 +35,68 @@ def _torch_forward(
     )[0]  # fmt: skip
 
 
-@twin(torch=_torch_forward, draw=attention_draws.several_heads, output=0)
+def _attended(
+    normalized: Callable[..., Array], query: Array, key: Array, value: Array, embed_dim_to_check: int, num_heads: int, in_proj_weight: Any,
+    in_proj_bias: Any, bias_k: Any, bias_v: Any, add_zero_attn: bool, dropout_p: float, out_proj_weight: Any, out_proj_bias: Any,
+    training: bool = True, key_padding_mask: Any = None, need_weights: bool = True, attn_mask: Any = None,
+    use_separate_proj_weight: bool = False, q_proj_weight: Any = None, k_proj_weight: Any = None, v_proj_weight: Any = None,
+    static_k: Any = None, static_v: Any = None, average_attn_weights: bool = True, is_causal: bool = False,
+) -> tuple[Array, Array | None]:  # fmt: skip  # as above
+    """multi_head_attention_forward with this function from scores to probabilities."""
+    if dropout_p and training:
+        raise NoRuleError(
+            f"{WHO}: dropout_p={dropout_p} would be random and has no rule; give 0, or training=False"
+        )
+    if is_causal and attn_mask is None:
+        raise ArgumentError(f"{WHO}: is_causal=True says what attn_mask is; give the mask as well")
+    static = static_k is not None or static_v is not None
+    if (bias_k is None) != (bias_v is None) or (bias_k is not None and static):
+        raise ArgumentError(f"{WHO}: bias_k goes with bias_v, and without static_k and static_v")
+    q, k, v, single = _with_samples(array_of(query), array_of(key), array_of(value))
+    padding = key_padding_mask[np.newaxis] if single and key_padding_mask is not None else key_padding_mask
+    length, samples, width = q.shape
+    if width != embed_dim_to_check or num_heads < 1 or width % num_heads or not width:
+        raise ArgumentError(
+            f"{WHO}: e must be embed_dim_to_check={embed_dim_to_check}, and num_heads={num_heads} divide it, got query of shape {q.shape}"
+        )
+    separate = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
+    q, k, v = _projected((q, k, v), in_proj_weight, separate, in_proj_bias)
+    added = 0
+    if bias_k is not None:
+        k, v = [_with_row(z, b, name) for z, b, name in ((k, bias_k, "bias_k"), (v, bias_v, "bias_v"))]
+        added += 1
+    size = (samples * num_heads, width // num_heads)
+    q, k, v = [np.swapaxes(np.reshape(z, (z.shape[0], *size)), 0, 1) for z in (q, k, v)]
+    k, v = [
+        _static(z, given, name) for z, given, name in ((k, static_k, "static_k"), (v, static_v, "static_v"))
+    ]
+    if add_zero_attn:
+        k, v = [np.concatenate([z, fixed(z, np.zeros((size[0], 1, size[1])))], axis=1) for z in (k, v)]
+        added += 1
+    scores = np.matmul(q * math.sqrt(1 / size[1]), np.swapaxes(k, 1, 2))
+    count = k.shape[1]
+    mask_shapes = ((length, count - added), (size[0], length, count - added))
+    if attn_mask is not None:
+        scores = scores + _mask(attn_mask, mask_shapes, added, scores, "attn_mask")
+    if padding is not None:
+        mask = _mask(padding, ((samples, count - added),), added, scores, "key_padding_mask")
+        scores = scores + np.repeat(mask[:, np.newaxis], num_heads, axis=0)
+    probabilities = normalized(scores, axis=-1)
+    heads = np.reshape(np.swapaxes(np.matmul(probabilities, v), 0, 1), (length, samples, width))
+    y = linear(heads, out_proj_weight, out_proj_bias)
+    if not need_weights:
+        return (y[:, 0] if single else y), None
+    weights = np.reshape(probabilities, (samples, num_heads, length, count))
+    weights = np.mean(weights, axis=1) if average_attn_weights else weights
+    return (y[:, 0], weights[0]) if single else (y, weights)
+
+
+@twin(
+    torch=_torch_forward,
+    draw=attention_draws.several_heads,
+    output=0,
+    usual=(Formula(BY_LOGARITHM, functools.partial(_attended, by_logarithm)),),
+)
 def multi_head_attention_forward(
     query: Array,
     key: Array,
@@ -72,52 +137,11 @@ def multi_head_attention_forward(
 
     Raises ArgumentError where shapes or parameters do not fit, NoRuleError for a dropout in training.
     """
-    if dropout_p and training:
-        raise NoRuleError(
-            f"{WHO}: dropout_p={dropout_p} would be random and has no rule; give 0, or training=False"
-        )
-    if is_causal and attn_mask is None:
-        raise ArgumentError(f"{WHO}: is_causal=True says what attn_mask is; give the mask as well")
-    static = static_k is not None or static_v is not None
-    if (bias_k is None) != (bias_v is None) or (bias_k is not None and static):
-        raise ArgumentError(f"{WHO}: bias_k goes with bias_v, and without static_k and static_v")
-    q, k, v, single = _with_samples(array_of(query), array_of(key), array_of(value))
-    padding = key_padding_mask[np.newaxis] if single and key_padding_mask is not None else key_padding_mask
-    length, samples, width = q.shape
-    if width != embed_dim_to_check or num_heads < 1 or width % num_heads or not width:
-        raise ArgumentError(
-            f"{WHO}: e must be embed_dim_to_check={embed_dim_to_check}, and num_heads={num_heads} divide it, got query of shape {q.shape}"
-        )
-    separate = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
-    q, k, v = _projected((q, k, v), in_proj_weight, separate, in_proj_bias)
-    added = 0
-    if bias_k is not None:
-        k, v = [_with_row(z, b, name) for z, b, name in ((k, bias_k, "bias_k"), (v, bias_v, "bias_v"))]
-        added += 1
-    size = (samples * num_heads, width // num_heads)
-    q, k, v = [np.swapaxes(np.reshape(z, (z.shape[0], *size)), 0, 1) for z in (q, k, v)]
-    k, v = [
-        _static(z, given, name) for z, given, name in ((k, static_k, "static_k"), (v, static_v, "static_v"))
-    ]
-    if add_zero_attn:
-        k, v = [np.concatenate([z, fixed(z, np.zeros((size[0], 1, size[1])))], axis=1) for z in (k, v)]
-        added += 1
-    scores = np.matmul(q * math.sqrt(1 / size[1]), np.swapaxes(k, 1, 2))
-    count = k.shape[1]
-    mask_shapes = ((length, count - added), (size[0], length, count - added))
-    if attn_mask is not None:
-        scores = scores + _mask(attn_mask, mask_shapes, added, scores, "attn_mask")
-    if padding is not None:
-        mask = _mask(padding, ((samples, count - added),), added, scores, "key_padding_mask")
-        scores = scores + np.repeat(mask[:, np.newaxis], num_heads, axis=0)
-    probabilities = softmax(scores, axis=-1)
-    heads = np.reshape(np.swapaxes(np.matmul(probabilities, v), 0, 1), (length, samples, width))
-    y = linear(heads, out_proj_weight, out_proj_bias)
-    if not need_weights:
-        return (y[:, 0] if single else y), None
-    weights = np.reshape(probabilities, (samples, num_heads, length, count))
-    weights = np.mean(weights, axis=1) if average_attn_weights else weights
-    return (y[:, 0], weights[0]) if single else (y, weights)
+    return _attended(
+        softmax, query, key, value, embed_dim_to_check, num_heads, in_proj_weight, in_proj_bias, bias_k, bias_v, add_zero_attn, dropout_p,
+        out_proj_weight, out_proj_bias, training, key_padding_mask, need_weights, attn_mask, use_separate_proj_weight, q_proj_weight,
+        k_proj_weight, v_proj_weight, static_k, static_v, average_attn_weights, is_causal,
+    )  # fmt: skip
 
 
 def _with_samples(q: Array, k: Array, v: Array) -> tuple[Array, Array, Array, bool]:

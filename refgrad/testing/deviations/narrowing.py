@@ -144,7 +144,7 @@ class Narrowing:
             return _paired(given, e, site, setting)
         if mode == AGREEMENT:
             apart, reach = _apart(given, e, site, setting)
-            return abs(e.got - e.expected - apart) <= reach
+            return bool(abs(e.got - e.expected - apart) <= reach)
         key: int | str = (
             VALUE
             if mode == VALUE
@@ -183,12 +183,12 @@ def _inputs(site: Site, setting: Setting, fmt: Format, *, second: bool) -> Input
     return Inputs(False, xs, site.node.params, ball(setting.cotangent(site)), xs_dot, fmt)
 
 
-def _apart(given: Outcomes, e: Element, site: Site, setting: Setting) -> tuple[float, float]:
+def _apart(given: Outcomes, e: Element, site: Site, setting: Setting) -> tuple[Any, float]:
     """How far two modes are apart that both compute the formula, and within which bound: in one element, or in the sum over all elements.
 
     They are apart where the modes of the formula itself disagree.
     """
-    numbers = {k: [np.asarray(x, float) for x in parts(balls[0])] for k, balls in given.items()}
+    numbers = {k: parts(balls[0]) for k, balls in given.items()}  # in the wide format, as the pairings are
     unknown = np.asarray(np.nan), np.asarray(np.nan)
     if e.element:
         _, radius = numbers.get(site.position or 0, unknown)
@@ -201,7 +201,8 @@ def _apart(given: Outcomes, e: Element, site: Site, setting: Setting) -> tuple[f
             continue
         value, radius = numbers.get(k, unknown)
         apart, reach = apart - np.sum(x_dot * value), reach + np.sum(np.abs(x_dot) * radius)
-    return (0.0 if np.isinf(reach) else float(apart)), float(reach)  # any two numbers where there is no bound
+    reach += np.spacing(abs(e.got)) + np.spacing(abs(e.expected))  # both pairings are rounded to float64
+    return (0.0 if np.isinf(reach) else apart), float(reach)  # any two numbers where there is no bound
 
 
 def _paired(given: Outcomes, e: Element, site: Site, setting: Setting) -> bool:
