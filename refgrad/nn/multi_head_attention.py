@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -95,7 +94,7 @@ def _attended(
     torch=_torch_forward,
     draw=attention_draws.several_heads,
     output=0,
-    usual=(Formula(BY_LOGARITHM, functools.partial(_attended, by_logarithm)),),
+    usual=(Formula(BY_LOGARITHM, lambda *xs, **params: _attended(by_logarithm, *xs, **params)[0]),),
 )
 def multi_head_attention_forward(
     query: Array,

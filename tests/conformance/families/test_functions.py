@@ -17,12 +17,13 @@ from conformance.families import FAMILIES, SINGLE, can_draw, family
 from conformance.families.functions import KINDS, functions_in
 from refgrad.bounds.formats import DTYPES, format_of, judged_on
 from refgrad.modes import REVERSE, VALUE
+from refgrad.nn.layer_draws import on_axes, read
 from refgrad.op import FUNCTIONS
 from refgrad.op.function import Function
 from refgrad.quiet import quiet
 from refgrad.records.audit import EXACT_CASES
 from refgrad.records.audit import FUNCTIONS as AUDITED
-from refgrad.testing.cases.case import Case
+from refgrad.testing.cases.case import CHANNELS_LAST, Case
 from refgrad.testing.cases.sequence import CaseSequence
 from refgrad.testing.cases.source import Seeded
 from refgrad.testing.cases.vocabulary import Vocabulary
@@ -297,6 +298,38 @@ def test_statistics_are_carried_on_in_training(name: str) -> None:
         assert {v.status for v in examine(case, observe) if v.mode in (VALUE, REVERSE)} <= {AGREE, UNDECIDED}
         after = [node.value for node in case.graph.nodes if node.op is None and not node.name]
         assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_images_and_weights_lie_with_channels_last_in_memory() -> None:
+    cases = [drawn("nn.conv2d", seed) for seed in range(40)]
+    for name in ("input", "weight"):
+        met = [case.layouts.get(name) == CHANNELS_LAST for case in cases]
+        assert 0 < sum(met) < 30
+
+
+def test_an_output_of_a_convolution_reads_more_than_padding() -> None:
+    """Elsewhere torch may end the process."""
+    assert read(1, kernel=1, stride=2, padding=1, dilation=1) == 2
+    assert read(2, kernel=1, stride=3, padding=1, dilation=2) == 3
+    for size, padding in ((1, 0), (1, 2), (3, 1)):
+        assert read(size, kernel=1, stride=2, padding=padding, dilation=1) == size
+
+
+@pytest.mark.parametrize("name", ["nn.conv_transpose1d", "nn.conv_transpose2d", "nn.conv_transpose3d"])
+def test_what_a_transposed_convolution_pads_is_as_long_as_its_kernel(name: str) -> None:
+    """Elsewhere torch leaves gradients of weights in bfloat16 unwritten."""
+    padded = 0
+    for case in [drawn(name, seed) for seed in range(60)]:
+        node = case.graph.nodes[-1]
+        kernel = case.inputs["weight"].shape[2:]
+        axes = len(kernel)
+        padding = on_axes(node.params["padding"], axes)
+        padded += any(padding)
+        sizes = zip(
+            case.cotangent.shape[-axes:], kernel, on_axes(node.params["dilation"], axes), padding, strict=True
+        )
+        assert all(size >= d * (k - 1) + 1 for size, k, d, p in sizes if p)
+    assert padded > 5
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

@@ -12,6 +12,7 @@ import pytest
 from refgrad.errors import CaseFileError
 from refgrad.graph import Graph
 from refgrad.testing import Case
+from refgrad.testing.cases.case import CHANNELS_LAST, layouts_of
 
 
 def example() -> Case:
@@ -35,6 +36,13 @@ def test_json_round_trip_is_exact() -> None:
     assert again.inputs["x"].tobytes() == case.inputs["x"].tobytes()
     assert again.inputs["x"].dtype == np.float32
     assert again.graph(again.inputs) == case.graph(case.inputs)
+
+
+def test_channels_lie_last_where_there_are_three_axes() -> None:
+    case = replace(example(), layouts={"x": CHANNELS_LAST})
+    assert Case.from_json(case.to_json()).layouts == {"x": CHANNELS_LAST}
+    assert CHANNELS_LAST in layouts_of(3)
+    assert CHANNELS_LAST not in layouts_of(2)
 
 
 def test_the_layout_of_the_cotangent_is_kept() -> None:

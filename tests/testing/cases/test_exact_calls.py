@@ -31,7 +31,8 @@ def test_convolutions_pooling_and_moves_round_nothing(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["nn.layer_norm", "nn.batch_norm", "nn.group_norm", "nn.softplus", "nn.gru_cell", "nn.glu", "complex.exp", "complex.divide",
+    ["nn.layer_norm", "nn.batch_norm", "nn.group_norm", "nn.softplus", "nn.gru_cell", "nn.glu", "nn.multi_head_attention_forward",
+     "complex.exp", "complex.divide",
      "complex.sqrt", "special.zeta"],
 )  # fmt: skip
 def test_quotients_roots_and_exponentials_do(name: str) -> None:
@@ -54,6 +55,13 @@ def test_ties_are_told() -> None:
 def test_a_mean_is_exact_over_a_power_of_two() -> None:
     assert exact("nn.avg_pool1d", np.array([[[1.0, 3.0, 2.0, -1.0]]]), kernel_size=2)
     assert not exact("nn.avg_pool1d", np.array([[[1.0, 3.0, 2.0, -1.0]]]), kernel_size=3)
+
+
+def test_equal_scores_are_not_exact_where_kernels_take_logarithms() -> None:
+    """exp(s - logsumexp(s)) rounds for two keys, whose quotient is 1/2, and not for one."""
+    q, k = np.array([[2.0, 3.0]]), np.array([[1.0, -1.0], [1.0, -1.0]])
+    assert not exact("nn.scaled_dot_product_attention", q, k, np.array([[2.0], [4.0]]), scale=1.0)
+    assert exact("nn.scaled_dot_product_attention", q, k[:1], np.array([[2.0]]), scale=1.0)
 
 
 def test_operands_that_a_function_refuses_are_not_exact() -> None:

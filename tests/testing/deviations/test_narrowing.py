@@ -7,7 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from refgrad import nn
 from refgrad.graph import Graph
+from refgrad.modes import AGREEMENT
 from refgrad.testing import Case, Observation, Verdict
 from refgrad.testing.deviations.element_setting import Setting
 from refgrad.testing.deviations.narrowing import Narrowing, first_line, kind
@@ -116,3 +118,26 @@ def test_a_note_is_part_of_what_is_said_of_an_array_that_meets_the_condition(set
     assert not noted(Narrowing(note="has dtype", where="the smallest number"))
     assert first_line("  one \ntwo") == "one"
     assert first_line(" \n") == ""
+
+
+def test_two_modes_of_a_formula_are_apart_within_the_rounding_of_both_pairings() -> None:
+    """The gradient of a prelu of weight 0 rounds nothing, and its pairing in float64 does."""
+    x, w = np.array([0.0, 0.3, -0.7]), np.zeros(1)
+    tangents = {"input": np.array([2.0, 0.1, 0.2]), "weight": np.array([-1.75])}
+    graph = Graph.record(nn.prelu, x, w)
+    graph.forward(x, w)
+    case = Case(
+        "functions", graph, {"input": x, "weight": w}, tangents, np.array([0.75, 0.9, 0.3]), "float64"
+    )
+    values = [np.asarray(v) for v in graph.values]
+    dots = [tangents["input"], tangents["weight"], np.array([2.0, 0.1, 0.7 * 1.75])]
+    seen = Observation(values, [None, None, case.cotangent], dots, {}, {})
+    narrow = Narrowing(formula="prelu with two slopes at 0")
+    reverse = 0.9 * 0.1 - 1.75 * 0.3 * -0.7
+    for got, covered in (
+        (reverse + 1.5, True),
+        (np.nextafter(reverse + 1.5, 9), True),
+        (reverse + 1.5 + 2.0**-46, False),
+    ):
+        pairing = Element(got, reverse, 1e-15, 9.0, 9.0, (), node=2, op="nn.prelu", place=None)
+        assert narrow.meets(pairing, AGREEMENT, ["nn.prelu"], Setting(case, seen)) == covered
