@@ -94,6 +94,7 @@ def _attended(
     torch=_torch_forward,
     draw=attention_draws.several_heads,
     output=0,
+    grid=False,
     usual=(Formula(BY_LOGARITHM, lambda *xs, **params: _attended(by_logarithm, *xs, **params)[0]),),
 )
 def multi_head_attention_forward(

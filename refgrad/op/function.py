@@ -44,6 +44,7 @@ class Function(OpRecord):
     draw         draws the arguments of a call
     plain        the operands of floating-point numbers that are not differentiated
     formats      the formats in which the framework is asked for it; empty: all
+    grid         whether calls on a grid are drawn, where a call may round nothing
     """
 
     composition: Callable[..., Any]
@@ -51,6 +52,7 @@ class Function(OpRecord):
     draw: Drawer
     plain: frozenset[str]
     formats: frozenset[str]
+    grid: bool
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "signature", Signature(self.names, False, {}, (), (), True))
@@ -93,6 +95,7 @@ def twin(
     sums: bool = True,
     formats: Iterable[str] = (),
     output: int | None = None,
+    grid: bool = True,
 ) -> Callable[[Composition], Composition]:
     """Declare the decorated function for the suite; it stays as it is.
 
@@ -107,6 +110,8 @@ def twin(
     formats   the formats in which the framework has it; by default all, and its refusals are recorded
     output    of a function that returns a tuple for all or some arguments, the place in it of the array that is judged; ``torch`` returns
               that array alone
+    grid      whether calls on a grid are drawn, where a call may round nothing. Not where the integers make all probabilities 0 or 1: that
+              tells little, and half formats overflow on the way
 
     Raises RegistrationError where the arguments contradict each other, or the function is declared twice.
     """
@@ -158,6 +163,7 @@ def twin(
             draw=draw,
             plain=frozenset(plain),
             formats=frozenset(formats),
+            grid=grid,
         )
         return composition
 

@@ -74,8 +74,11 @@ def exact_by(
 
 @functools.cache
 def rounds_nothing(name: str) -> bool:
-    """Whether the function of this name has calls that round nothing, among a sample at small integers."""
-    return any(_exact_sample(FUNCTIONS[name], np.random.default_rng(seed)) for seed in range(_TRIES))
+    """Whether the function of this name is drawn on a grid and has calls there that round nothing, among a sample at small integers."""
+    function = FUNCTIONS[name]
+    return function.grid and any(
+        _exact_sample(function, np.random.default_rng(seed)) for seed in range(_TRIES)
+    )
 
 
 def _exact_sample(function: Function, rng: np.random.Generator) -> bool:
