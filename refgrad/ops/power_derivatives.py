@@ -113,7 +113,10 @@ def _power_slope(x1: Array, x2: Array, base: int = 1, exponent: int = 0) -> Arra
 
 
 def slope_rounding(power_rounding: bounds.RoundingRule) -> bounds.RoundingRule:
-    """The rule for the derivatives, given that for the power: x2 - k rounds, then the power, the polynomial, and their product."""
+    """The rule for the derivatives, given that for the power.
+
+    The exponent rounds each time that it is lowered by 1, then the power, the polynomial, and their product.
+    """
 
     def rule(run: Evaluation) -> Array:
         fmt, y, xs, es, params = run.fmt, run.y, run.xs, run.es, run.params
@@ -121,9 +124,10 @@ def slope_rounding(power_rounding: bounds.RoundingRule) -> bounds.RoundingRule:
         x2 = np.asarray(x2, y.dtype)
         e1, e2 = bounds.zero(es[0]), bounds.zero(es[1])
         c = x2 - k
-        # x2 - k is exact where both are integers of the format; beyond 1/u not every integer is.
-        beyond = (k > 0) & (np.abs(c) > 1 / fmt.u)
-        ec = e2 + np.where((k > 0) & ((x2 != np.rint(x2)) | beyond), fmt.u * np.abs(c), 0.0)
+        ec = e2
+        for lowered in [np.abs(x2 - i) for i in range(1, k + 1)]:
+            # exact where it is an integer of the format; beyond 1/u not every integer is
+            ec = ec + np.where((x2 != np.rint(x2)) | (lowered > 1 / fmt.u), fmt.u * lowered, 0.0)
         p = np.power(x1, c)
         ep = power_rounding(
             run._replace(forward=np.power, y=p, xs=(x1, c), es=(es[0], ec if np.any(ec) else None), params={})

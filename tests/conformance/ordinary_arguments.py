@@ -37,11 +37,21 @@ ORDINARY_ARGUMENTS: dict[str, dict[str, Any]] = {
         "input": np.array([[[1.0, -0.5, 0.25, -0.75], [0.5, 1.5, -1.0, 0.125]]]), "running_mean": None, "running_var": None,
         "weight": X[:2], "bias": Y[:2], "use_input_stats": True, "momentum": 0.1, "eps": 1.0,
     },
+    "nn.interpolate": {
+        "input": ROWS.reshape(1, 1, 2, 4), "size": (4, 2), "scale_factor": None, "mode": "bilinear", "align_corners": False,
+        "recompute_scale_factor": None, "antialias": True,
+    },
+    "nn.max_pool3d": {
+        "input": ROWS.reshape(1, 1, 2, 2, 2), "kernel_size": 2, "stride": None, "padding": 0, "dilation": 1, "ceil_mode": False,
+        "return_indices": False,
+    },
     "nn.lp_pool1d": {"input": X.reshape(1, 1, 4), **POOLED},
     "nn.lp_pool2d": {"input": X.reshape(1, 1, 2, 2), **POOLED},
     "nn.lp_pool3d": {"input": ROWS.reshape(1, 1, 2, 2, 2), **POOLED},
     "nn.nll_loss": {"input": ROWS, "target": np.array([0, 2]), "weight": None, "ignore_index": -100, "reduction": "mean"},
     "nn.mse_loss": {"input": X, "target": Y, "reduction": "mean", "weight": None},
+    "nn.smooth_l1_loss": {"input": X, "target": Y, "reduction": "mean", "beta": 1.0},
+    "nn.huber_loss": {"input": X, "target": Y, "reduction": "mean", "delta": 1.0, "weight": None},
     "nn.normalize": {"input": ROWS, "p": 3.0, "dim": 1, "eps": 1e-12},
     "nn.poisson_nll_loss": {
         "input": X, "target": Y, "log_input": True, "full": False, "eps": 1e-8, "reduction": "mean",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from refgrad import nn
 from refgrad.bounds.formats import Format
-from refgrad.op import FUNCTIONS
+from refgrad.op import FUNCTIONS, Params
 from refgrad.ops.stop_gradient import stop_gradient
 from refgrad.testing.deviations.recorded_formula import (
     TANGENT,
@@ -38,6 +39,26 @@ def _celu_by_single_alpha(inputs: Inputs) -> Outcomes:
     alpha = inputs.params["alpha"]
     factor = 1 / float(np.float32(alpha))
     return composed(lambda x: np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, 0.0, x) * factor)))(inputs)
+
+
+def _tangents_apart(slope_of: Callable[[Any, Params], Any]) -> Formula:
+    """A loss of a difference: the tangents of both operands, each times the slope at the difference, and then their difference."""
+
+    def evaluate(inputs: Inputs) -> Outcomes:
+        if inputs.second or len(inputs.xs_dot) != 2 or any(t is None for t in inputs.xs_dot):
+            # another formula with a weight
+            return {}
+        prediction_dot, target_dot = inputs.xs_dot
+        slope = slope_of(inputs.xs[0] - inputs.xs[1], inputs.params)
+        apart = slope * prediction_dot - slope * target_dot
+        reduction = inputs.params["reduction"]
+        return {TANGENT: [apart if reduction == "none" else getattr(np, reduction)(apart)]}
+
+    return evaluate
+
+
+def _smooth_slope(difference: Any, params: Params) -> Any:
+    return np.clip(difference / params["beta"], -1.0, 1.0) if params["beta"] else np.sign(difference)
 
 
 def _tangent_of_padding(inputs: Inputs) -> Outcomes:
@@ -218,6 +239,11 @@ def _in_any_order(terms: Any, fmt: Format) -> Ball:
 
 
 LOSS_FORMULAS: dict[str, Formula] = {
+    "mean_squared_error by two products": _tangents_apart(lambda difference, _: 2 * difference),
+    "smooth_l1_loss by two products": _tangents_apart(_smooth_slope),
+    "huber_loss by two products": _tangents_apart(
+        lambda difference, params: np.clip(difference, -params["delta"], params["delta"])
+    ),
     "celu by a float32 alpha": _celu_by_single_alpha,
     "embedding with the tangent of the padding": _tangent_of_padding,
     "scatter_reduce with the product held": _product_held,

@@ -315,18 +315,6 @@ def _number_in_double(inputs: Inputs) -> Outcomes:
     return found
 
 
-def _products_of_tangents(inputs: Inputs) -> Outcomes:
-    """mean_squared_error, mse_loss: the tangents of both operands, each times the difference, and then their difference."""
-    if inputs.second or len(inputs.xs_dot) != 2 or any(t is None for t in inputs.xs_dot):
-        # another formula with a weight
-        return {}
-    prediction_dot, target_dot = inputs.xs_dot
-    twice = 2 * (inputs.xs[0] - inputs.xs[1])
-    apart = twice * prediction_dot - twice * target_dot
-    reduction = inputs.params["reduction"]
-    return {TANGENT: [apart if reduction == "none" else getattr(np, reduction)(apart)]}
-
-
 FORMULAS: dict[str, Formula] = {
     "softsign by composition": composed(_softsign),
     "tanhshrink by composition": composed(_tanhshrink),
@@ -355,7 +343,6 @@ FORMULAS: dict[str, Formula] = {
     "sign by a quotient": _sign_by_quotient,
     "gathered in the storage format": _gathered_in_storage,
     "a number in float64": _number_in_double,
-    "mean_squared_error by two products": _products_of_tangents,
     **COMPLEX_FORMULAS,
     **EXPONENTIAL_FORMULAS,
     **FACTOR_FORMULAS,

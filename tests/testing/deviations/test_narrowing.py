@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from refgrad import nn
-from refgrad.graph import Graph
+from refgrad.graph import Graph, Node
 from refgrad.modes import AGREEMENT
+from refgrad.op import FUNCTIONS
 from refgrad.testing import Case, Observation, Verdict
 from refgrad.testing.deviations.element_setting import Setting
 from refgrad.testing.deviations.narrowing import Narrowing, first_line, kind
@@ -124,13 +124,14 @@ def test_two_modes_of_a_formula_are_apart_within_the_rounding_of_both_pairings()
     """The gradient of a prelu of weight 0 rounds nothing, and its pairing in float64 does."""
     x, w = np.array([0.0, 0.3, -0.7]), np.zeros(1)
     tangents = {"input": np.array([2.0, 0.1, 0.2]), "weight": np.array([-1.75])}
-    graph = Graph.record(nn.prelu, x, w)
-    graph.forward(x, w)
+    graph = Graph()
+    graph.nodes = [Node(name="input"), Node(name="weight"), Node(op=FUNCTIONS["nn.prelu"], of=(0, 1))]
+    graph.outputs = (2,)
     case = Case(
         "functions", graph, {"input": x, "weight": w}, tangents, np.array([0.75, 0.9, 0.3]), "float64"
     )
-    values = [np.asarray(v) for v in graph.values]
-    dots = [tangents["input"], tangents["weight"], np.array([2.0, 0.1, 0.7 * 1.75])]
+    values = [x, w, np.array([0.0, 0.3, 0.0])]
+    dots = [*tangents.values(), np.array([2.0, 0.1, 0.7 * 1.75])]
     seen = Observation(values, [None, None, case.cotangent], dots, {}, {})
     narrow = Narrowing(formula="prelu with two slopes at 0")
     reverse = 0.9 * 0.1 - 1.75 * 0.3 * -0.7

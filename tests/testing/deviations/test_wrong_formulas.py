@@ -117,13 +117,26 @@ def test_a_number_in_float64_differs_from_the_stored_one_by_its_rounding() -> No
     assert FORMULAS["a number in float64"](Inputs(False, (x, x), {}, None, (x_dot, None), single)) == {}
 
 
-def test_the_tangents_of_a_squared_error_are_multiplied_apart() -> None:
+@pytest.mark.parametrize(
+    ("loss", "more", "slopes"),
+    [
+        ("mean_squared_error", {}, [2.0, -2.0]),
+        ("smooth_l1_loss", {"beta": 4.0}, [0.25, -0.25]),
+        ("smooth_l1_loss", {"beta": 0.5}, [1.0, -1.0]),
+        ("smooth_l1_loss", {"beta": 0.0}, [1.0, -1.0]),
+        ("huber_loss", {"delta": 0.5}, [0.5, -0.5]),
+    ],
+)
+def test_the_tangents_of_a_loss_of_a_difference_are_multiplied_apart(
+    loss: str, more: dict[str, float], slopes: list[float]
+) -> None:
     xs, dots = ([1.5, 2.0], [0.5, 3.0]), [[1.0, 2.0], [3.0, 0.25]]
-    for reduction, due in (("none", [-4.0, -3.5]), ("sum", -7.5), ("mean", -3.75)):
-        given = asked(*xs, xs_dot=dots, params={"reduction": reduction})
-        [ball] = FORMULAS["mean_squared_error by two products"](given)[TANGENT]
+    terms = np.array(slopes) * (np.array(dots[0]) - dots[1])
+    formula = FORMULAS[f"{loss} by two products"]
+    for reduction, due in (("none", terms), ("sum", terms.sum()), ("mean", terms.mean())):
+        [ball] = formula(asked(*xs, xs_dot=dots, params={"reduction": reduction, **more}))[TANGENT]
         assert np.array_equal(value(ball), due)
-    assert FORMULAS["mean_squared_error by two products"](asked(*xs, xs_dot=[dots[0], None])) == {}
+    assert formula(asked(*xs, xs_dot=[dots[0], None])) == {}
 
 
 def test_the_exponential_of_degree_eight_has_wrong_terms_from_the_fifth_power_on() -> None:
