@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from refgrad.bounds.profiles import DOUBLE, SINGLE
 from refgrad.op import Draws, Params
 
 SMOOTHED = ("bilinear", "bicubic")
-WITH_ANTIALIAS = ("float64", "float32")  # torch has no kernels of it in half formats on the CPU
+WITH_ANTIALIAS = (DOUBLE, SINGLE)  # torch has no kernels of it in half formats on the CPU
 
 
 def fine_pixels(draws: Draws) -> Params:

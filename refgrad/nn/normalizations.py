@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from refgrad.tracing.array import TracedArray
 
 EPS = (1e-5, 1e-3, 1.0)
 Vectors = tuple[Array | None, Array | None]
+Variance = Callable[[Array, Array, tuple[int, ...]], Array]  # of an array and its mean over these axes
 
 
 def _normalized(draw: Draws) -> Params:
@@ -113,6 +115,7 @@ def _layer_norm_by_shift(
 
 
 def _group_norm_by_shift(
+    variance: Variance,
     input: Array,
     num_groups: int,
     weight: Array | None,
@@ -125,17 +128,28 @@ def _group_norm_by_shift(
             np.broadcast_to(a, (*grouped.shape[:3], *[1] * (grouped.ndim - 3))),
             (*x.shape[:2], *[1] * (x.ndim - 2)),
         )
-        for a in _scale_and_shift(grouped, axes, eps)
+        for a in _scale_and_shift(grouped, axes, eps, variance)
     ]
     if weight is not None:
         scale, shift = scale * weight, shift * weight
     return x * scale + (shift if bias is None else shift + bias)
 
 
-def _scale_and_shift(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array]:
+def _centred(x: Array, mean: Array, axes: tuple[int, ...]) -> Array:
+    return np.mean(np.square(x - mean), axis=axes, keepdims=True)
+
+
+def _by_squares(x: Array, mean: Array, axes: tuple[int, ...]) -> Array:
+    """The variance as a difference of means, which may cancel."""
+    return np.mean(np.square(x), axis=axes, keepdims=True) - np.square(mean)
+
+
+def _scale_and_shift(
+    x: Array, axes: tuple[int, ...], eps: float, variance: Variance = _centred
+) -> tuple[Array, Array]:
     """1/s and -mean/s, where s is the standard deviation."""
     mean = np.mean(x, axis=axes, keepdims=True)
-    scale = 1 / np.sqrt(np.mean(np.square(x - mean), axis=axes, keepdims=True) + eps)
+    scale = 1 / np.sqrt(variance(x, mean, axes) + eps)
     return scale, -mean * scale
 
 
@@ -194,7 +208,13 @@ def rms_norm(
         x, num_groups, weight, bias, eps
     ),
     draw=_group_norm,
-    usual=(Formula("x scale + shift (torch on the CPU)", _group_norm_by_shift),),
+    usual=(
+        Formula("x scale + shift (torch on the CPU)", functools.partial(_group_norm_by_shift, _centred)),
+        Formula(
+            "the same with the variance as mean(x^2) - mean(x)^2 (torch, for channels that lie last in memory)",
+            functools.partial(_group_norm_by_shift, _by_squares),
+        ),
+    ),
 )
 def group_norm(
     input: Array,

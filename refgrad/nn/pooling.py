@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -9,11 +10,33 @@ import numpy as np
 
 from refgrad.arrays import Array, PlainArray
 from refgrad.errors import ArgumentError
+from refgrad.formula import Formula
 from refgrad.nn import layer_draws, window_draws
 from refgrad.nn.padding import pad
 from refgrad.nn.spatial import Numbers, batched, numbers, places, unbatched
 from refgrad.op import twin
 from refgrad.ops import windows
+
+
+def _adaptive(who: str, axes: int, input: Any, output_size: Any, *, divided_first: bool = False) -> Array:
+    """Kernels divide by the length of a window along one axis after another; or each element, before they are added up."""
+    x, single = batched(input, axes, who, least=1)
+    found, lengths = adaptive_windows(x, output_sizes(output_size, x.shape[2:], who), 0.0)
+    y = found if divided_first else np.sum(found, axis=_last(axes))
+    for k, number in enumerate(lengths):
+        behind = y.ndim - 3 - k  # axes behind that of the windows
+        y = y / np.reshape(number, (-1,) + (1,) * behind).astype(x.dtype)
+    return unbatched(np.sum(y, axis=_last(axes)) if divided_first else y, single)
+
+
+def _divided_first(axes: int) -> tuple[Formula]:
+    """The formula of a mean whose backward is transposed: its gradient holds the quotients."""
+    return (
+        Formula(
+            "each element divided by the length of the window, and their sum (torch, the transpose of the gradient of one window)",
+            functools.partial(_adaptive, f"adaptive_avg_pool{axes}d", axes, divided_first=True),
+        ),
+    )
 
 
 @twin(
@@ -89,6 +112,7 @@ def avg_pool3d(
 @twin(
     torch=lambda torch, x, output_size: torch.nn.functional.adaptive_avg_pool1d(x, output_size),
     draw=layer_draws.adaptive_pooling(1),
+    usual=_divided_first(1),
 )
 def adaptive_avg_pool1d(input: Array, output_size: Any) -> Array:
     """Means over ``output_size`` windows that cover the axis: (n, c, d) or (c, d) to (n, c, e) or (c, e).
@@ -101,6 +125,7 @@ def adaptive_avg_pool1d(input: Array, output_size: Any) -> Array:
 @twin(
     torch=lambda torch, x, output_size: torch.nn.functional.adaptive_avg_pool2d(x, output_size),
     draw=layer_draws.adaptive_pooling(2),
+    usual=_divided_first(2),
 )
 def adaptive_avg_pool2d(input: Array, output_size: Any) -> Array:
     """adaptive_avg_pool1d along two axes. In ``output_size``, None stands for the input's size."""
@@ -110,6 +135,7 @@ def adaptive_avg_pool2d(input: Array, output_size: Any) -> Array:
 @twin(
     torch=lambda torch, x, output_size: torch.nn.functional.adaptive_avg_pool3d(x, output_size),
     draw=layer_draws.adaptive_pooling(3),
+    usual=_divided_first(3),
 )
 def adaptive_avg_pool3d(input: Array, output_size: Any) -> Array:
     """adaptive_avg_pool1d along three axes. In ``output_size``, None stands for the input's size."""
@@ -267,16 +293,6 @@ def output_sizes(given: Any, shape: Numbers, who: str) -> Numbers:
     if isinstance(given, (tuple, list)) and len(given) == axes:
         given = tuple([n if e is None else e for e, n in zip(given, shape, strict=True)])
     return tuple(shape) if given is None else numbers(given, axes, 1, who, "output_size")
-
-
-def _adaptive(who: str, axes: int, input: Any, output_size: Any) -> Array:
-    """Kernels divide by the length of a window along one axis after another."""
-    x, single = batched(input, axes, who, least=1)
-    found, lengths = adaptive_windows(x, output_sizes(output_size, x.shape[2:], who), 0.0)
-    y = np.sum(found, axis=_last(axes))
-    for k, number in enumerate(lengths):
-        y = y / np.reshape(number, (-1,) + (1,) * (axes - 1 - k)).astype(x.dtype)
-    return unbatched(y, single)
 
 
 def _powered(

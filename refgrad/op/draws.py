@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from refgrad.arrays import PlainArray
+from refgrad.bounds.profiles import DOUBLE
 from refgrad.domain import Interval
 from refgrad.op.traits import Choice, Choices
 
@@ -23,7 +24,7 @@ class Draws:
     dtype     the format in which the call is judged: a framework may lack a kernel of some arguments in some formats
     """
 
-    dtype = "float64"
+    dtype = DOUBLE
 
     def __init__(self, source: Choices) -> None:
         self.source = source

@@ -14,6 +14,7 @@ from refgrad.graph import Graph  # noqa: E402
 from refgrad.testing import Case  # noqa: E402
 from refgrad.testing.judging.verdict import AGREE, ERROR  # noqa: E402
 from refgrad.testing.runs.item import examine  # noqa: E402
+from refgrad.torch import gradcheck  # noqa: E402
 from refgrad.torch.backend import TorchBackend  # noqa: E402
 from refgrad.torch.side_effects import settings, settings_kept, settings_restored  # noqa: E402
 
@@ -132,3 +133,56 @@ def test_so_is_a_backward_and_a_function_that_forces_the_grad_mode() -> None:
         assert failing
         assert all("SideEffectError" in v.reason + v.message for v in failing)
         assert settings() == before
+
+
+OF_FUNC = {
+    "default dtype": lambda: torch.set_default_dtype(torch.float64),
+    "grad mode": lambda: torch.set_grad_enabled(False),
+    "detection of anomalies": lambda: torch.autograd.set_detect_anomaly(True),
+}
+
+
+@pytest.mark.parametrize("name", OF_FUNC)
+def test_a_func_that_changes_a_setting_of_torch_is_named_and_the_setting_is_set_again(name) -> None:
+    def func(x):
+        y = torch.sin(x)
+        OF_FUNC[name]()
+        return y
+
+    before = settings()
+    report = gradcheck(func, (torch.randn(3),), reference=np.sin, raise_exception=False)
+    assert settings() == before
+    assert report.status == "disagree"
+    assert f"torch's {name} is" in report.summary()
+    assert "func has to leave the settings of torch as they are" in report.summary()
+
+
+def test_so_is_a_backward() -> None:
+    class Sine(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return torch.sin(x)
+
+        @staticmethod
+        def backward(ctx, y_bar):
+            torch.set_default_dtype(torch.float64)
+            return y_bar * torch.cos(ctx.saved_tensors[0])
+
+    before = settings()
+    report = gradcheck(Sine.apply, (torch.randn(3),), reference=np.sin, raise_exception=False)
+    assert settings() == before
+    assert "torch's default dtype is torch.float64 after the call" in report.summary()
+
+
+def test_a_func_may_set_the_seed() -> None:
+    """Dropout draws the same mask in each call."""
+
+    def func(x):
+        torch.manual_seed(3)
+        return x * (torch.rand(6) > 0.5)
+
+    torch.manual_seed(3)
+    mask = (torch.rand(6) > 0.5).numpy()
+    torch.manual_seed(4)
+    assert gradcheck(func, (torch.randn(6),), reference=lambda x: x * mask).status == "agree"

@@ -34,7 +34,7 @@ from refgrad.testing.power.audit import Audit
 from refgrad.testing.power.graph_mutations import CATALOGUE
 from refgrad.testing.runs.item import examine
 from refgrad.torch.observe import observe
-from refgrad.tracing.ball import exact
+from refgrad.tracing.ball import exact, parts
 from tests.whole_runs import conformance
 from tests.within import assert_within
 
@@ -85,6 +85,28 @@ def test_derivatives_of_a_call_are_those_of_the_composition(name: str) -> None:
         assert np.array_equal(bars[k], x_bar)
     expected = rg.jvp(graph, tuple(case.inputs.values()), tuple(case.tangents.values()))[1]
     assert np.array_equal(dots[case.graph.outputs[0]], expected)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if FUNCTIONS[name].of_whole])
+def test_other_formulas_of_a_function_compute_the_same(name: str) -> None:
+    """Both lie within their bounds of the exact value, so they are no further apart than the two bounds together."""
+    function, compared = FUNCTIONS[name], 0
+    for seed in range(6):
+        case = drawn(name, seed, "float64")
+        node = case.graph.nodes[-1]
+        given = [case.inputs[n.name] if n.name else n.value for n in case.graph.nodes[:-1]]
+        fmt = format_of("float64", "cpu")
+        balls = [exact(x, fmt) if x.dtype.kind == "f" else x for x in given]
+        with quiet():
+            own = parts(function.forward(*balls, **node.params))
+            for formula in function.of_whole:
+                other = parts(formula.of(function)(*balls, **node.params))
+                apart, room = np.abs(own[0] - other[0]), own[1] + other[1]
+                known = np.isfinite(apart) & np.isfinite(room)
+                assert other[0].shape == own[0].shape
+                assert np.all(apart[known] <= room[known]), formula.why
+                compared += np.count_nonzero(known)
+    assert compared
 
 
 def test_all_functions_and_all_kinds_of_numbers_are_drawn() -> None:

@@ -12,7 +12,6 @@ from refgrad.torch import gradcheck  # noqa: E402
 from refgrad.torch.checking.evaluation import Evaluator, Raised  # noqa: E402
 from refgrad.torch.checking.layouts import Arranged  # noqa: E402
 from refgrad.torch.checking.plan import Request  # noqa: E402
-from refgrad.torch.side_effects import settings  # noqa: E402
 
 
 def request(layout="as given", seed_layout="contiguous", active=(0,), seeded=(0,), zeros=False):
@@ -336,59 +335,6 @@ def test_a_write_into_the_grad_of_an_input_is_named() -> None:
         "func wrote into the .grad of input 1, to which torch adds what the backward returns"
         in report.summary()
     )
-
-
-CHANGES = {
-    "default dtype": lambda: torch.set_default_dtype(torch.float64),
-    "grad mode": lambda: torch.set_grad_enabled(False),
-    "detection of anomalies": lambda: torch.autograd.set_detect_anomaly(True),
-}
-
-
-@pytest.mark.parametrize("name", CHANGES)
-def test_a_func_that_changes_a_setting_of_torch_is_named_and_the_setting_is_set_again(name) -> None:
-    def func(x):
-        y = torch.sin(x)
-        CHANGES[name]()
-        return y
-
-    before = settings()
-    report = gradcheck(func, (torch.randn(3),), reference=np.sin, raise_exception=False)
-    assert settings() == before
-    assert report.status == "disagree"
-    assert f"torch's {name} is" in report.summary()
-    assert "func has to leave the settings of torch as they are" in report.summary()
-
-
-def test_so_is_a_backward() -> None:
-    class Sine(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return torch.sin(x)
-
-        @staticmethod
-        def backward(ctx, y_bar):
-            torch.set_default_dtype(torch.float64)
-            return y_bar * torch.cos(ctx.saved_tensors[0])
-
-    before = settings()
-    report = gradcheck(Sine.apply, (torch.randn(3),), reference=np.sin, raise_exception=False)
-    assert settings() == before
-    assert "torch's default dtype is torch.float64 after the call" in report.summary()
-
-
-def test_a_func_may_set_the_seed() -> None:
-    """Dropout draws the same mask in each call."""
-
-    def func(x):
-        torch.manual_seed(3)
-        return x * (torch.rand(6) > 0.5)
-
-    torch.manual_seed(3)
-    mask = (torch.rand(6) > 0.5).numpy()
-    torch.manual_seed(4)
-    assert gradcheck(func, (torch.randn(6),), reference=lambda x: x * mask).status == "agree"
 
 
 def test_a_parameter_remains_one() -> None:
