@@ -114,7 +114,7 @@ def _layer_norm_by_shift(
     return _scaled(x * scale + shift, *_vectors(weight, bias, shape, shape, "layer_norm"))
 
 
-def _group_norm_by_shift(
+def group_norm_by_shift(
     variance: Variance,
     input: Array,
     num_groups: int,
@@ -122,6 +122,7 @@ def _group_norm_by_shift(
     bias: Array | None,
     eps: float,
 ) -> Array:
+    """group_norm with this formula for the variance."""
     x, grouped, axes, (weight, bias) = _groups(input, num_groups, weight, bias)
     scale, shift = [
         np.reshape(
@@ -137,11 +138,6 @@ def _group_norm_by_shift(
 
 def _centred(x: Array, mean: Array, axes: tuple[int, ...]) -> Array:
     return np.mean(np.square(x - mean), axis=axes, keepdims=True)
-
-
-def _by_squares(x: Array, mean: Array, axes: tuple[int, ...]) -> Array:
-    """The variance as a difference of means, which may cancel."""
-    return np.mean(np.square(x), axis=axes, keepdims=True) - np.square(mean)
 
 
 def _scale_and_shift(
@@ -208,13 +204,7 @@ def rms_norm(
         x, num_groups, weight, bias, eps
     ),
     draw=_group_norm,
-    usual=(
-        Formula("x scale + shift (torch on the CPU)", functools.partial(_group_norm_by_shift, _centred)),
-        Formula(
-            "the same with the variance as mean(x^2) - mean(x)^2 (torch, for channels that lie last in memory)",
-            functools.partial(_group_norm_by_shift, _by_squares),
-        ),
-    ),
+    usual=(Formula("x scale + shift (torch on the CPU)", functools.partial(group_norm_by_shift, _centred)),),
 )
 def group_norm(
     input: Array,

@@ -32,6 +32,7 @@ class Deviation:
     case      the file of the evidence
     kernels   torch's names of the CPU's vector instructions (AVX2, AVX512) with which it was seen; empty: it does not depend on them
     families  families of cases; empty: all
+    layouts   arrangements in memory, one of which an input has; empty: all
     narrow    which wrong elements, notes or errors it covers
     local     whether it is from a user's own file: there agreeing evidence means mended, whatever the record says
     stands    whether the disagreement exists in the installed release
@@ -49,12 +50,13 @@ class Deviation:
     backends: frozenset[str] = frozenset()
     kernels: frozenset[str] = frozenset()
     families: frozenset[str] = frozenset()
+    layouts: frozenset[str] = frozenset()
     narrow: Narrowing = field(default_factory=Narrowing)
     local: bool = False
     stands: Callable[[], bool] = field(default=_always, compare=False, repr=False)
 
     def concerns(self, mode: str, setting: Setting) -> bool:
-        """Whether the entry covers this mode and the dtype, device and family of this case.
+        """Whether the entry covers this mode, and the dtype, device, family and memory layouts of this case.
 
         A fused backend is judged from end to end, and an entry for reverse or forward mode covers that.
         An entry for the dtype in which a format is stored covers the format: tf32 is float32 but for matrix products. An entry for a kind
@@ -64,7 +66,8 @@ class Deviation:
         dtype = case.dtype in self.dtypes or FORMATS[case.dtype].storage in self.dtypes
         device = case.device in self.devices or case.device.partition(":")[0] in self.devices
         modes = {mode, REPEATS.get(mode, mode)} if setting.fused else {mode}
-        here = bool(modes & self.modes) and dtype and device
+        laid_out = not self.layouts or bool(self.layouts & {*case.layouts.values()})
+        here = bool(modes & self.modes) and dtype and device and laid_out
         return here and (not self.families or case.family in self.families)
 
     def may_cover(self, v: Verdict, ops: Sequence[str], setting: Setting) -> bool:

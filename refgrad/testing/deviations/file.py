@@ -19,6 +19,7 @@ from refgrad.bounds.formats import FORMATS
 from refgrad.errors import ArgumentError, DeviationsFileError
 from refgrad.modes import NAMES, current, current_in_text
 from refgrad.op import FUNCTIONS, REGISTRY
+from refgrad.testing.cases.case import LAYOUTS
 from refgrad.testing.deviations.deviation import Deviation
 from refgrad.testing.deviations.narrowing import KINDS, Narrowing, Numbers
 from refgrad.testing.deviations.operand_conditions import PLACES
@@ -41,6 +42,7 @@ OPTIONAL = {
     "absent": str,
     "kernels": list,
     "families": list,
+    "layouts": list,
     "got": list,
     "expected": list,
     "operand": list,
@@ -57,6 +59,7 @@ VOCABULARY = {
     "dtypes": tuple(FORMATS),
     "got": KINDS,
     "expected": KINDS,
+    "layouts": LAYOUTS,
     "where": tuple(PLACES),
     "formula": tuple(FORMULAS),
 }
@@ -133,8 +136,8 @@ def _entry(path: Path, k: int, entry: Any, local: bool, backend: str) -> Deviati
     case = path.parent / entry["case"]
     if not case.is_file():
         raise DeviationsFileError(f"{where}: its evidence {case} does not exist")
-    kernels, families, got, expected = (
-        frozenset(entry.get(name, ())) for name in ("kernels", "families", "got", "expected")
+    kernels, families, layouts, got, expected = (
+        frozenset(entry.get(name, ())) for name in ("kernels", "families", "layouts", "got", "expected")
     )
     texts = {name: entry.get(name, "") for name in ("where", "formula", "note", "error")}
     numbers = _numbers(path.parent / entry["numbers"], where) if "numbers" in entry else None
@@ -157,6 +160,7 @@ def _entry(path: Path, k: int, entry: Any, local: bool, backend: str) -> Deviati
         case=case,
         kernels=kernels,
         families=families,
+        layouts=layouts,
         narrow=narrow,
         local=local,
     )

@@ -10,6 +10,7 @@ import numpy as np
 from refgrad import nn
 from refgrad.bounds.formats import FORMATS, Format
 from refgrad.bounds.rounding import nearest
+from refgrad.nn.normalizations import group_norm_by_shift
 from refgrad.op import FUNCTIONS
 from refgrad.testing.deviations.recorded_formula import (
     TANGENT,
@@ -17,6 +18,7 @@ from refgrad.testing.deviations.recorded_formula import (
     Formula,
     Inputs,
     Outcomes,
+    composed,
 )
 from refgrad.tracing.ball import Ball, exact, parts
 from refgrad.transforms import jvp, vjp
@@ -62,6 +64,21 @@ def _held(inputs: Inputs, name: str, axes: tuple[int, ...], broadcast: Callable[
         return y_dot if "bias" not in xs else y_dot + broadcast(dots["bias"]) + 0 * broadcast(xs["bias"])
 
     return {k: [x_bar] for k, x_bar in enumerate(vjp(tangent, *inputs.xs)[1](inputs.y_bar))}
+
+
+def _variance_by_squares(x: Any, mean: Any, axes: tuple[int, ...]) -> Any:
+    return np.mean(np.square(x), axis=axes, keepdims=True) - np.square(mean)
+
+
+def _group_norm_by_squares(inputs: Inputs) -> Outcomes:
+    """group_norm with channels last: the variance is mean(x^2) - mean(x)^2, which cancels."""
+    names = FUNCTIONS["nn.group_norm"].operands(inputs.params)
+
+    def f(*xs: Any) -> Any:
+        given = {**inputs.params, **dict(zip(names, xs, strict=True))}
+        return group_norm_by_shift(_variance_by_squares, **given)
+
+    return composed(f)(inputs)
 
 
 def _rows_added_in_storage(inputs: Inputs) -> Outcomes:
@@ -257,6 +274,7 @@ NORMALIZATION_FORMULAS: dict[str, Formula] = {
     "layer_norm by sums in the storage format": _rows_added_in_storage,
     "layer_norm by a shift": _by_shift("nn.layer_norm"),
     "group_norm by a shift": _by_shift("nn.group_norm"),
+    "group_norm by squares": _group_norm_by_squares,
     "batch_norm by the memory of its weight": _weight_by_memory,
     "group_norm by terms that cancel": _terms_that_cancel,
     "group_norm by differences of sums": _difference_of_sums,

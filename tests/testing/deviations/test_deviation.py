@@ -116,6 +116,13 @@ def test_a_format_is_covered_by_the_dtype_that_stores_it_and_a_device_by_its_kin
         assert v.known == known
 
 
+def test_an_entry_may_be_of_a_layout_in_memory() -> None:
+    entry, contiguous = dataclasses.replace(deviation(), layouts=frozenset({"channels last"})), setting()
+    case = dataclasses.replace(contiguous.case, layouts={next(iter(contiguous.case.inputs)): "channels last"})
+    assert entry.concerns("forward", dataclasses.replace(contiguous, case=case))
+    assert not entry.concerns("forward", contiguous)
+
+
 def test_a_missing_gradient_is_no_wrong_number() -> None:
     def missing() -> Verdict:
         v = wrong()

@@ -223,3 +223,18 @@ def test_along_no_tangent_group_norm_gives_the_rounding_of_its_gradient() -> Non
     assert np.max(parts(held)[1]) <= 2 * (2 + 4) * fmt.u * terms, (
         "an error larger than a few roundings of the terms is not hidden"
     )
+
+
+def test_group_norm_with_channels_last_takes_the_variance_by_squares() -> None:
+    x, y_bar = 100 + numbers((2, 4, 3, 2)), numbers((2, 4, 3, 2))
+    image = torch.tensor(x).contiguous(memory_format=torch.channels_last).requires_grad_()
+    y = torch.nn.functional.group_norm(image, 2)
+    (x_bar,) = torch.autograd.grad(y, image, torch.tensor(y_bar))
+    params = {"num_groups": 2, "weight": None, "bias": None, "eps": 1e-5}
+    inputs = Inputs(False, (exact(x, FMT),), params, exact(y_bar, FMT), (None,), FMT)
+    held = NORMALIZATION_FORMULAS["group_norm by squares"](inputs)
+    assert assert_within(y.detach().numpy(), held["value"][0]) == x.size
+    assert assert_within(x_bar.numpy(), held[0][0]) == x.size
+    right = rg.vjp(lambda x: nn.group_norm(x, 2), exact(x, FMT))[1](exact(y_bar, FMT))[0]
+    with pytest.raises(AssertionError):
+        assert_within(x_bar.numpy(), right)
