@@ -240,11 +240,16 @@ def _maxima(found: Array, axes: int) -> Array:
     return np.max(np.reshape(first, (math.prod(found.shape[kept:]), *found.shape[:kept])), axis=0)
 
 
+def _flat_windows(x: Array, axes: int) -> Array:
+    """The elements of each window along one axis: the last axes together, which -1 does not size where there are no windows."""
+    kept = x.ndim - axes
+    return np.reshape(x, (*x.shape[:kept], math.prod(x.shape[kept:])))
+
+
 def _first(found: Array, places: Array, axes: int) -> Array:
     """The place of the first largest element of each window; of the padding only where a window has nothing else than -inf."""
-    rows = (*found.shape[: found.ndim - axes], -1)
-    found = np.reshape(found, rows)
-    places = np.broadcast_to(np.reshape(places, (*places.shape[: places.ndim - axes], -1)), found.shape)
+    found, places = _flat_windows(found, axes), _flat_windows(places, axes)
+    places = np.broadcast_to(places, found.shape)
     inside = np.where(places >= 0, found, -np.inf)
     best = np.argmax(
         np.where(np.isneginf(inside) & (places >= 0), -np.finfo(found.dtype).max, inside), axis=-1
