@@ -14,7 +14,8 @@ import numpy as np
 from refgrad.arrays import PlainArray
 from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.observation import Place
-from refgrad.testing.judging.ties import judge_ties
+from refgrad.testing.judging.second_order import out_of_reach
+from refgrad.testing.judging.ties import Tied, judge_ties
 from refgrad.testing.judging.verdict import Comparison
 
 
@@ -23,7 +24,8 @@ def shares(node_judge: NodeByNode, names: list[str], plain: list[PlainArray]) ->
 
     names, plain   the differentiated inputs of a case of one op, and their gradients in reverse mode
 
-    There are none where an element by itself is out of bounds: that finding says more.
+    There are none where an element by itself is out of bounds: that finding says more. Nor are there any of operands near the ends of the
+    range: a square that leaves it on the way opens a bound as a tie does, and no share of anything.
     """
     case, graph = node_judge.case, node_judge.graph
     nodes = [graph.inputs[name] for name in names]
@@ -47,9 +49,18 @@ def shares(node_judge: NodeByNode, names: list[str], plain: list[PlainArray]) ->
         np.random.default_rng(int(case.id, 16)),
         0.0 if hidden is None else hidden.loss,
     )
+    if any(tied.found.wrong for tied in found):
+        found = [tied for tied in found if not _meets(tied, out_of_reach(node_judge))]
     for tied in found:
         tied.found.along = dict(zip(names, tied.along, strict=True))
     return [(nodes[tied.inputs[0]], tied.found) for tied in found]
+
+
+def _meets(tied: Tied, places: PlainArray) -> bool:
+    """Whether a group has an element at one of these places of the result, to which its operands may be broadcast."""
+    return bool(places.all()) or any(
+        x.shape == places.shape and np.any(places & (x != 0)) for x in tied.along
+    )
 
 
 def _settled(found: Comparison) -> bool:

@@ -17,7 +17,7 @@ from refgrad.testing import Case, NoAnswer, judge
 from refgrad.testing.judging.mode_agreement import judge_agreement
 from refgrad.testing.judging.node_by_node import NodeByNode
 from refgrad.testing.judging.tied_shares import shares
-from refgrad.testing.judging.verdict import Verdict
+from refgrad.testing.judging.verdict import AGREE, Verdict
 from refgrad.torch.observe import observe
 
 Array = Any
@@ -113,3 +113,9 @@ def test_without_a_tie_there_is_no_sum() -> None:
     judge_.reverse()
     assert shares(judge_, ["a"], [seen.cotangents[0]]) == []
     assert judge_agreement(judge_, seen.modes).status == "agree"
+
+
+def test_a_square_that_leaves_the_range_is_no_tie() -> None:
+    """The gradient divides by a^2 + b^2, which is subnormal and has few digits."""
+    verdict = agreement(asked("complex.angle", [5e-324], [-1.4916681462400413e-154]))
+    assert verdict.status == AGREE, verdict.message
