@@ -94,7 +94,8 @@ class EndToEnd(Judge):
     def _reconsidered(self, seen: Observation, place: Place, found: Comparison) -> Comparison:
         """The finding without the elements that depend on a value without a derivative, as node by node.
 
-        Of a value whose bound is infinite nothing is known: steps of a right kernel may overflow there, and leave NaN.
+        Of a value whose bound is infinite nothing is known: steps of a right kernel may overflow there, and leave NaN. So may steps of the
+        derivative where the value itself overflows.
         """
         if found.wrong and place.part == "cotangents":
             expectation = self.expectations[place]
@@ -127,7 +128,7 @@ class EndToEnd(Judge):
 
 
 class _Defined(Sweep):
-    """A sweep whose cotangents are NaN where a value is, or may be: it has no derivative. Of tangents the rules say so.
+    """A sweep whose cotangents are NaN where a value is or may be, or overflows: it has no derivative. Of tangents the rules say so.
 
     To operands by which an op has no derivative, such as the sign of copysign, a framework may send zeros, and zero times NaN is NaN.
     """
@@ -136,7 +137,8 @@ class _Defined(Sweep):
         if self.graph.nodes[k].op is None:
             return y_bar
         value, radius = parts(self.values[k])
-        return without(y_bar, np.isnan(value) | ~np.isfinite(radius), self.fmt)
+        overflowed = np.isfinite(value) & (np.abs(value) > self.fmt.max)
+        return without(y_bar, np.isnan(value) | ~np.isfinite(radius) | overflowed, self.fmt)
 
     def others(self, _k: int, operands: list[int]) -> list[tuple[int, Any]]:
         values = [(j, self.values[j]) for j in operands if type(self.values[j]) is Ball]

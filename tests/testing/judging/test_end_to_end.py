@@ -144,3 +144,15 @@ def test_a_gradient_where_no_derivative_arrives_is_zero(got: float) -> None:
     assert (reverse.status, [e.element for e in reverse.wrong]) == (
         ("disagree", [(1,)]) if got else ("agree", [])
     )
+
+
+@pytest.mark.parametrize(("x", "status"), [(65504.0, "undecided"), (200.0, "disagree")])
+def test_a_gradient_may_overflow_where_the_value_does(x: float, status: str) -> None:
+    """2 x exceeds the range of float16 before the small cotangent is multiplied."""
+    given = np.array([x])
+    graph = Graph.record(np.square, given)
+    (name,) = graph.inputs
+    asked = Case("graphs", graph, {name: given}, {name: given}, np.array([2.0**-6]), "float16")
+    seen = Observation([given, given * given], [np.array([np.inf]), asked.cotangent], [given, None], {}, {})
+    reverse = judge_end_to_end(asked, seen)[0]
+    assert reverse.status == status, reverse.message
