@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 
 from refgrad import nn
+from refgrad.bounds.formats import FORMATS
+from refgrad.bounds.rounding import nearest
 from refgrad.errors import ArgumentError
+from refgrad.op import FUNCTIONS
+from refgrad.tracing.ball import exact, parts
 from tests.nn.derivative_checks import check_derivatives
 
 AVERAGES = {1: nn.avg_pool1d, 2: nn.avg_pool2d, 3: nn.avg_pool3d}
@@ -170,3 +174,17 @@ def test_dtype_is_kept(dtype):
     assert nn.avg_pool1d(x, 3, padding=1, count_include_pad=False).dtype == dtype
     assert nn.adaptive_avg_pool1d(x, 3).dtype == dtype
     assert nn.lp_pool1d(x, 2, 3).dtype == dtype
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_quotients_may_be_added_up(axes: int) -> None:
+    """torch's double backward of a mean over one window adds rounded quotients, which cancel here."""
+    fmt = FORMATS["bfloat16"]
+    x = np.array([2.25, -1.0, -1.0]).reshape(1, 1, 3, *[1] * (axes - 1))
+    function = FUNCTIONS[f"nn.adaptive_avg_pool{axes}d"]
+    kernel = nearest(np.sum(nearest(x / 3, fmt)), fmt)
+    value, radius = parts(function.forward(exact(x, fmt), output_size=1))
+    assert np.all(np.abs(kernel - value) > radius), "the sum is taken first"
+    [formula] = function.of_whole
+    value, radius = parts(formula.of(function)(exact(x, fmt), output_size=1))
+    assert np.all(np.abs(kernel - value) <= radius)

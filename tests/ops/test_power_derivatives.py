@@ -40,3 +40,16 @@ def test_the_sign_of_an_infinity_may_be_open(dtype: str, last: float) -> None:
     assert nearest(2.0**-16 - 1, fmt) == -1
     assert np.isnan(parts(power_slope(exact(np.array([-0.0]), fmt), tiny))[1]).all()
     assert not np.isnan(parts(power_slope(exact(np.array([0.0]), fmt), tiny))[1]).any()
+
+
+@pytest.mark.parametrize(("dtype", "last"), [("bfloat16", 256.0), ("float16", 2048.0)])
+def test_an_exponent_is_rounded_each_time_that_it_is_lowered(dtype: str, last: float) -> None:
+    """-256 less one is rounded to -256 in bfloat16, and so it is again: the power is two factors x1 away."""
+    fmt, exponent = FORMATS[dtype], -last
+    bases = 1 + 2.0 ** np.arange(4, 7) / last
+    once = nearest(exponent - 1, fmt)
+    twice = nearest(once - 1, fmt)
+    assert once == twice == exponent
+    value, radius = parts(power_slope(exact(bases, fmt), exact(np.full(3, exponent), fmt), base=2))
+    kernel = exponent * once * np.power(bases, twice)
+    assert np.all(np.abs(kernel - value) <= radius)
