@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
 from refgrad.arrays import PlainArray
 from refgrad.testing.checks.aggregation import Aggregation
-from refgrad.testing.judging.verdict import Comparison
+from refgrad.testing.judging.verdict import ERROR, Comparison
+from refgrad.torch.checking.evaluation import Evaluator, Raised
 from refgrad.torch.checking.plan import Request
 from refgrad.torch.checking.point import REVERSE, Point
 from refgrad.torch.checking.reference import Expected
 from refgrad.torch.checking.remarks import said
+from refgrad.torch.refusal import described, refuses
 
 
 @dataclass(frozen=True)
@@ -50,3 +53,20 @@ class Answered:
         for k, found in self.judged(gradients):
             what = f"gradient of input {k}"
             self.aggregation.add(what, said(found, what, when, advice), self.request.question)
+
+    def again(self, func: Callable[..., Any], when: str) -> str:
+        """Ask this func the question, and add the judgements of its answer. Returns why nothing was judged, "" where it was.
+
+        An exception of func itself, or torch's refusal of a derivative, says nothing about the gradient. Any other exception is a failure.
+        """
+        try:
+            answer = Evaluator(func, self.point.arguments).reverse(self.request, self.seeds)
+        except Raised as raised:
+            words = f"{raised.where} raised {described(raised.error)}"
+            if raised.where == "call" or refuses(raised.error):
+                return f"not judged {when}: {words}"
+            self.aggregation.failed(ERROR, f"{words} {when}")
+            return ""
+        self.add_values(answer.outputs, when)
+        self.add_gradients(answer.found, when)
+        return ""

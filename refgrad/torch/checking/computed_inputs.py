@@ -11,35 +11,21 @@ from typing import Any
 from torch import Tensor
 from torch.nn import Parameter
 
-from refgrad.testing.judging.verdict import ERROR
 from refgrad.torch.checking.answered import Answered
-from refgrad.torch.checking.evaluation import Evaluator, Raised
 from refgrad.torch.checking.point import Point
-from refgrad.torch.refusal import described, refuses
 
 _MOST = 4  # inputs that are computed alone, at most
 
 
 def judge(answered: Answered) -> str:
-    """Add disagreements of values and gradients. Returns why a question was not judged, "" where all were."""
-    point = answered.point
+    """Add disagreements of values and gradients. Returns why a question was not judged, the first one; "" where all were."""
+    point, reasons = answered.point, []
     for computed in _choices(point):
         when = "with inputs that are no leaves"
         if computed != point.active:
             when = f"with no leaf as input {' and '.join(map(str, computed))}, and leaves as the others,"
-        try:
-            answer = Evaluator(_of_computed(point.func, computed), point.arguments).reverse(
-                answered.request, answered.seeds
-            )
-        except Raised as raised:
-            words = f"{raised.where} raised {described(raised.error)}"
-            if raised.where == "call" or refuses(raised.error):
-                return f"not judged {when}: {words}"
-            answered.aggregation.failed(ERROR, f"{words} {when}")
-            return ""
-        answered.add_values(answer.outputs, when)
-        answered.add_gradients(answer.found, when)
-    return ""
+        reasons.append(answered.again(_of_computed(point.func, computed), when))
+    return next(filter(None, reasons), "")
 
 
 def _choices(point: Point) -> Iterator[tuple[int, ...]]:

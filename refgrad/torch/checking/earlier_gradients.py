@@ -9,11 +9,9 @@ from typing import Any
 
 from torch import Tensor
 
-from refgrad.testing.judging.verdict import ERROR, Comparison
+from refgrad.testing.judging.verdict import Comparison
 from refgrad.torch.checking.answered import Answered
-from refgrad.torch.checking.evaluation import Evaluator, Raised
 from refgrad.torch.checking.memory import GRADIENT, same_bits, wrote_into
-from refgrad.torch.refusal import described, refuses
 
 _WHEN = "with inputs that have a .grad already"
 
@@ -31,16 +29,9 @@ def judge(answered: Answered) -> str:
             xs[k].grad = xs[k].detach().clone()
         return point.func(*xs)
 
-    try:
-        answer = Evaluator(func, point.arguments).reverse(answered.request, answered.seeds)
-    except Raised as raised:
-        words = f"{raised.where} raised {described(raised.error)}"
-        if raised.where == "call" or refuses(raised.error):
-            return f"not judged {_WHEN}: {words}"
-        answered.aggregation.failed(ERROR, f"{words} {_WHEN}")
-        return ""
-    answered.add_values(answer.outputs, _WHEN)
-    answered.add_gradients(answer.found, _WHEN)
+    why = answered.again(func, _WHEN)
+    if why:
+        return why
     for k, x in leaves.items():
         if x.grad is None or not same_bits(x.grad, x):
             note = f"{_WHEN}: {wrote_into(GRADIENT.format(k))}"
